@@ -1,0 +1,62 @@
+# falukeys: API keys inside the database
+
+EXTENSION = falukeys
+EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" falukeys.control)
+
+MODULE_big = falukeys
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+PG_CPPFLAGS = -Isrc -DFALUKEYS_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+SHLIB_LINK = -Wl,-Bsymbolic -lcrypto -lz
+
+# The parts of the install script, in the order in which they build on each other.
+SQL_PARTS = preamble apikey workspaces keys restrictions vault events access guards \
+	verify leaks dashboard finish
+EXTENSION_SCRIPT = sql/falukeys--$(EXTVERSION).sql
+DATA_built = $(EXTENSION_SCRIPT)
+
+# Named one by one: a wildcard would run the install script.
+REGRESS = install apikey generation workspaces keys lifecycle restrictions verify freshness garbage vault master_key events guards leaks dashboard
+ISOLATION =
+TAP_TESTS = 1
+
+EXTRA_CLEAN = $(EXTENSION_SCRIPT) unit/key_format_test unit/key_format_fuzz
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(wildcard $(PGXS)),)
+include $(PGXS)
+else
+# Only `make test` and `make demo` work without it: they install what is missing.
+all install uninstall installcheck clean:
+	$(error $(PG_CONFIG) finds no PGXS: install PostgreSQL's server development files, or set PG_CONFIG)
+endif
+
+$(EXTENSION_SCRIPT): $(SQL_PARTS:%=src/%.sql) falukeys.control Makefile
+	cat $(SQL_PARTS:%=src/%.sql) > $@
+
+# --- Trying and testing: works on a fresh Debian machine, see scripts/ ---
+
+SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+UNIT_FLAGS = -std=gnu99 -Wall -Wextra -Isrc
+
+.PHONY: test demo unit fuzz
+
+test:
+	PG_CONFIG='$(PG_CONFIG)' scripts/test
+
+demo:
+	PG_CONFIG='$(PG_CONFIG)' scripts/demo
+
+unit: unit/key_format_test
+	./unit/key_format_test
+
+fuzz: unit/key_format_fuzz
+	./unit/key_format_fuzz
+
+# Not every compiler has its sanitizers installed.
+unit/key_format_test unit/key_format_fuzz: unit/%: unit/%.c src/key_format.c src/key_format.h
+	$(CC) $(UNIT_FLAGS) -DSTANDALONE $(SANITIZE) -o $@ $< src/key_format.c -lz || \
+	$(CC) $(UNIT_FLAGS) -DSTANDALONE -O1 -o $@ $< src/key_format.c -lz
+
+# --- End of trying and testing ---

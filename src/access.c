@@ -1,0 +1,157 @@
+/*
+ * access.c
+ *		Who may do what.
+ *
+ * Rules floor: calls store and catalog.  The role that counts is current_user,
+ * and it counts as another where it has that one's privileges.  The levels of
+ * grant_access are plain EXECUTE privileges, so that pg_dump and DROP OWNED
+ * know them.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "miscadmin.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "access.h"
+#include "argument.h"
+#include "compat.h"
+
+static const char *const level_functions[] = {
+	[ACCESS_VERIFIER] = "verifier_access",
+	[ACCESS_OPERATOR] = "operator_access",
+	[ACCESS_MANAGER] = "manager_access",
+};
+
+PG_FUNCTION_INFO_V1(access_level_marker);
+
+bool
+access_has_level(Oid role, AccessLevel level)
+{
+	List	   *name;
+	Oid			function;
+
+	if (superuser_arg(role))
+		return true;
+	name = list_make2(makeString((char *) CATALOG_SCHEMA),
+					  makeString((char *) level_functions[level]));
+	function = LookupFuncName(name, 0, NULL, false);
+	return compat_function_aclcheck(function, role) == ACLCHECK_OK;
+}
+
+/* Someone who sees every workspace may be told that one does not exist. */
+static bool
+sees_every_workspace(Oid role)
+{
+	return access_has_level(role, ACCESS_OPERATOR) || access_has_level(role, ACCESS_MANAGER);
+}
+
+static bool
+is_allowed_in_workspace(StoreReader *reader, const text *workspace, Oid role, AccessNeed need)
+{
+	StoreScan	scan;
+	bool		allowed;
+
+	if (access_has_level(role, ACCESS_MANAGER) ||
+		(need == ACCESS_DEVELOPER_OR_OPERATOR && access_has_level(role, ACCESS_OPERATOR)))
+		return true;
+
+	allowed = false;
+	store_scan_begin(&scan, reader, CATALOG_MEMBERS, CATALOG_MEMBERS_BY_WORKSPACE,
+					 AccessShareLock, PointerGetDatum(workspace));
+	while (!allowed && store_scan_next(&scan))
+	{
+		bool		null;
+		Oid			member = DatumGetObjectId(store_scan_value(&scan, MEMBERS_MEMBER, &null));
+		Oid			as = DatumGetObjectId(store_scan_value(&scan, MEMBERS_ROLE, &null));
+		char		first = catalog_enum_label(as)[0];
+
+		allowed = has_privs_of_role(role, member) &&
+			(first == 'a' || (first == 'd' && need != ACCESS_ADMINISTRATOR));
+	}
+	store_scan_end(&scan);
+	return allowed;
+}
+
+/* The same words for what is forbidden and for what does not exist. */
+static void
+deny(const char *what, const text *id, Oid role)
+{
+	if (sees_every_workspace(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("%s \"%s\" does not exist", what, argument_shown(id))));
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for %s \"%s\"", what, argument_shown(id)),
+			 errhint("Ask an administrator of the workspace to be added to it as a developer.")));
+}
+
+void
+access_check_workspace(const text *workspace, AccessNeed need)
+{
+	Oid			role = GetUserId();
+	StoreReader reader;
+	bool		exists;
+	bool		allowed;
+
+	store_reader_begin(&reader);
+	allowed = is_allowed_in_workspace(&reader, workspace, role, need);
+	(void) store_workspace_was_approved(&reader, workspace, &exists);
+	store_reader_end(&reader);
+
+	if (allowed && exists)
+		return;
+	if (exists && sees_every_workspace(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for workspace \"%s\"", argument_shown(workspace))));
+	deny("workspace", workspace, role);
+}
+
+void
+access_check_key(const text *key_id, AccessNeed need, KeyFacts *facts)
+{
+	Oid			role = GetUserId();
+	StoreReader reader;
+	bool		exists;
+	bool		allowed = false;
+
+	store_reader_begin(&reader);
+	exists = store_key_by_id(&reader, key_id, facts);
+	if (exists)
+		allowed = is_allowed_in_workspace(&reader, cstring_to_text(facts->workspace_id.text),
+										  role, need);
+	store_reader_end(&reader);
+
+	if (allowed)
+		return;
+	if (exists && sees_every_workspace(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for key \"%s\"", argument_shown(key_id))));
+	deny("key", key_id, role);
+}
+
+void
+access_check_administrator(Oid administrator)
+{
+	Oid			role = GetUserId();
+
+	if (access_has_level(role, ACCESS_MANAGER) || !is_member_of_role(role, administrator))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("an operator cannot name itself, or a role that it is a member of, as administrator"),
+			 errhint("Name a role of the workspace's owner, or none.")));
+}
+
+/* The functions that stand for the levels do nothing: being allowed to call them is all. */
+Datum
+access_level_marker(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_VOID();
+}

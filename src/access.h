@@ -1,0 +1,37 @@
+/*
+ * access.h
+ *		Who may do what.
+ */
+#ifndef FALUKEYS_ACCESS_H
+#define FALUKEYS_ACCESS_H
+
+#include "postgres.h"
+
+#include "store.h"
+
+/* What grant_access gives; each is EXECUTE on a function of its own. */
+typedef enum AccessLevel
+{
+	ACCESS_VERIFIER,
+	ACCESS_OPERATOR,
+	ACCESS_MANAGER
+} AccessLevel;
+
+/* What a caller must be in a workspace; managers and superusers are all of it. */
+typedef enum AccessNeed
+{
+	ACCESS_DEVELOPER,
+	ACCESS_DEVELOPER_OR_OPERATOR,
+	ACCESS_ADMINISTRATOR
+} AccessNeed;
+
+extern bool access_has_level(Oid role, AccessLevel level);
+
+/* Raise unless current_user has what it needs; say no more of what is not its own. */
+extern void access_check_workspace(const text *workspace, AccessNeed need);
+extern void access_check_key(const text *key_id, AccessNeed need, KeyFacts *facts);
+
+/* An operator makes no one an administrator that it could act as. */
+extern void access_check_administrator(Oid administrator);
+
+#endif							/* FALUKEYS_ACCESS_H */

@@ -1,0 +1,235 @@
+/*
+ * catalog.c
+ *		The OIDs of our own objects, and the values of our enums.
+ *
+ * Ground floor: calls nothing of ours.  What it remembers is good until an
+ * invalidation says otherwise.  A callback may run inside any lock, so it only
+ * counts; catalog_generation() is what lets the pending ones in.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "catalog.h"
+
+static const char *const relation_names[CATALOG_RELATIONS] = {
+	[CATALOG_WORKSPACES] = "workspaces",
+	[CATALOG_WORKSPACES_BY_ID] = "workspaces_pkey",
+	[CATALOG_MEMBERS] = "members",
+	[CATALOG_MEMBERS_BY_WORKSPACE] = "members_pkey",
+	[CATALOG_KEYS] = "keys",
+	[CATALOG_KEYS_BY_ID] = "keys_pkey",
+	[CATALOG_KEYS_BY_SECRET] = "keys_by_secret",
+	[CATALOG_KEYS_SECRET_UNIQUE] = "keys_secret_key",
+	[CATALOG_RETIRED_SECRETS] = "retired_secrets",
+	[CATALOG_RETIRED_SECRETS_BY_SECRET] = "retired_secrets_pkey",
+	[CATALOG_SEALED_SECRETS] = "sealed_secrets",
+	[CATALOG_SEALED_SECRETS_BY_SECRET] = "sealed_secrets_pkey",
+	[CATALOG_KEY_PERMISSIONS] = "key_permissions",
+	[CATALOG_KEY_PERMISSIONS_BY_KEY] = "key_permissions_pkey",
+	[CATALOG_KEY_NETWORKS] = "key_networks",
+	[CATALOG_KEY_NETWORKS_BY_KEY] = "key_networks_pkey",
+	[CATALOG_KEY_OBJECTS] = "key_objects",
+	[CATALOG_KEY_OBJECTS_BY_KEY] = "key_objects_pkey",
+};
+
+static Oid	relations[CATALOG_RELATIONS];
+
+/* Counts invalidations; relations[] is good while remembered_at equals it. */
+static uint64 generation = 1;
+static uint64 remembered_at = 0;
+
+PG_FUNCTION_INFO_V1(catalog_assert_schema_is_ours);
+
+static void
+relation_changed(Datum arg, Oid relation)
+{
+	if (!OidIsValid(relation))
+	{
+		generation++;
+		return;
+	}
+	for (int i = 0; i < CATALOG_RELATIONS; i++)
+	{
+		if (relations[i] == relation)
+		{
+			generation++;
+			return;
+		}
+	}
+}
+
+static void
+syscache_changed(Datum arg, int cache, uint32 hash)
+{
+	generation++;
+}
+
+static void
+watch_invalidations(void)
+{
+	static bool watching = false;
+
+	if (watching)
+		return;
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, syscache_changed, (Datum) 0);
+	watching = true;
+}
+
+static void
+remember_relations(void)
+{
+	Oid			schema;
+	uint64		now;
+
+	/* Looking a name up takes invalidations in; then what was found may be old. */
+	do
+	{
+		now = generation;
+		schema = get_namespace_oid(CATALOG_SCHEMA, false);
+		for (int i = 0; i < CATALOG_RELATIONS; i++)
+		{
+			relations[i] = get_relname_relid(relation_names[i], schema);
+			if (!OidIsValid(relations[i]))
+				ereport(ERROR,
+						(errcode(ERRCODE_UNDEFINED_TABLE),
+						 errmsg("relation \"%s.%s\" does not exist",
+								CATALOG_SCHEMA, relation_names[i]),
+						 errhint("Is the extension falukeys installed in this database?")));
+		}
+	} while (now != generation);
+	remembered_at = now;
+}
+
+Oid
+catalog_relation(CatalogRelation which)
+{
+	if (unlikely(remembered_at != generation))
+	{
+		watch_invalidations();
+		remember_relations();
+	}
+	return relations[which];
+}
+
+uint64
+catalog_generation(void)
+{
+	watch_invalidations();
+	AcceptInvalidationMessages();
+	return generation;
+}
+
+Oid
+catalog_type(const char *name)
+{
+	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, false);
+	Oid			type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+									   CStringGetDatum(name), ObjectIdGetDatum(schema));
+
+	if (!OidIsValid(type))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("type \"%s.%s\" does not exist", CATALOG_SCHEMA, name)));
+	return type;
+}
+
+Oid
+catalog_enum_oid(const char *type, const char *label)
+{
+	Oid			value = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+										ObjectIdGetDatum(catalog_type(type)),
+										CStringGetDatum(label));
+
+	if (!OidIsValid(value))
+		elog(ERROR, "type %s.%s has no value \"%s\"", CATALOG_SCHEMA, type, label);
+	return value;
+}
+
+const char *
+catalog_enum_label(Oid value)
+{
+	HeapTuple	tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(value));
+	char	   *label;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for enum value %u", value);
+	label = pstrdup(NameStr(((Form_pg_enum) GETSTRUCT(tuple))->enumlabel));
+	ReleaseSysCache(tuple);
+	return label;
+}
+
+Oid
+catalog_kind_oid(char kind)
+{
+	return catalog_enum_oid("key_kind",
+							kind == 'p' ? "public" : kind == 's' ? "secret" : "temporary");
+}
+
+Oid
+catalog_mode_oid(char mode)
+{
+	return catalog_enum_oid("key_mode", mode == 'l' ? "live" : "test");
+}
+
+/* The labels were chosen so that their first letters are those of the prefixes. */
+char
+catalog_kind(Oid kind)
+{
+	return catalog_enum_label(kind)[0];
+}
+
+char
+catalog_mode(Oid mode)
+{
+	return catalog_enum_label(mode)[0];
+}
+
+WorkspaceState
+catalog_workspace_state(Oid state)
+{
+	switch (catalog_enum_label(state)[0])
+	{
+		case 'p':
+			return WORKSPACE_PENDING;
+		case 'a':
+			return WORKSPACE_APPROVED;
+		case 's':
+			return WORKSPACE_SUSPENDED;
+		default:
+			return WORKSPACE_CLOSED;
+	}
+}
+
+Datum
+catalog_assert_schema_is_ours(PG_FUNCTION_ARGS)
+{
+	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, false);
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+
+	if (owner != GetUserId() && !superuser_arg(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("schema \"%s\" belongs to someone else", CATALOG_SCHEMA),
+				 errdetail("Its owner, \"%s\", could replace what the extension puts into it.",
+						   GetUserNameFromId(owner, false)),
+				 errhint("Drop or rename that schema, or give it to the role that creates the extension.")));
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,64 @@
+/*
+ * catalog.h
+ *		The OIDs of our own objects, and the values of our enums.
+ */
+#ifndef FALUKEYS_CATALOG_H
+#define FALUKEYS_CATALOG_H
+
+#include "postgres.h"
+
+#define CATALOG_SCHEMA	"falukeys"
+
+/* What direct access needs; order as in catalog.c's table of names. */
+typedef enum CatalogRelation
+{
+	CATALOG_WORKSPACES,
+	CATALOG_WORKSPACES_BY_ID,
+	CATALOG_MEMBERS,
+	CATALOG_MEMBERS_BY_WORKSPACE,
+	CATALOG_KEYS,
+	CATALOG_KEYS_BY_ID,
+	CATALOG_KEYS_BY_SECRET,
+	CATALOG_KEYS_SECRET_UNIQUE,
+	CATALOG_RETIRED_SECRETS,
+	CATALOG_RETIRED_SECRETS_BY_SECRET,
+	CATALOG_SEALED_SECRETS,
+	CATALOG_SEALED_SECRETS_BY_SECRET,
+	CATALOG_KEY_PERMISSIONS,
+	CATALOG_KEY_PERMISSIONS_BY_KEY,
+	CATALOG_KEY_NETWORKS,
+	CATALOG_KEY_NETWORKS_BY_KEY,
+	CATALOG_KEY_OBJECTS,
+	CATALOG_KEY_OBJECTS_BY_KEY,
+	CATALOG_RELATIONS			/* how many */
+} CatalogRelation;
+
+typedef enum WorkspaceState
+{
+	WORKSPACE_PENDING,
+	WORKSPACE_APPROVED,
+	WORKSPACE_SUSPENDED,
+	WORKSPACE_CLOSED
+} WorkspaceState;
+
+extern Oid	catalog_relation(CatalogRelation which);
+
+/*
+ * Takes what other sessions committed since, and answers a number that has
+ * changed if our tables' definitions, or rows of workspaces, did.
+ */
+extern uint64 catalog_generation(void);
+
+/* By the letters of KeyParts */
+extern Oid	catalog_kind_oid(char kind);
+extern Oid	catalog_mode_oid(char mode);
+extern char catalog_kind(Oid kind);
+extern char catalog_mode(Oid mode);
+
+extern WorkspaceState catalog_workspace_state(Oid state);
+
+extern Oid	catalog_type(const char *name);
+extern Oid	catalog_enum_oid(const char *type, const char *label);
+extern const char *catalog_enum_label(Oid value);
+
+#endif							/* FALUKEYS_CATALOG_H */

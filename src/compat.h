@@ -1,0 +1,57 @@
+/*
+ * compat.h
+ *		Every difference between the server versions that falukeys supports.
+ */
+#ifndef FALUKEYS_COMPAT_H
+#define FALUKEYS_COMPAT_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "catalog/pg_proc.h"
+#include "utils/acl.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* Soft errors start with 16; before, an input function can only throw. */
+#if PG_VERSION_NUM < 160000
+#define ereturn(context, dummy_value, ...) \
+	do { (void) (context); ereport(ERROR, __VA_ARGS__); return dummy_value; } while (0)
+#else
+#include "nodes/miscnodes.h"
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define compat_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#else
+#define compat_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, nkeys, 0)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define compat_function_aclcheck(function, role) \
+	object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE)
+#else
+#define compat_function_aclcheck(function, role) \
+	pg_proc_aclcheck(function, role, ACL_EXECUTE)
+#endif
+
+/* Were a relation's files exchanged in this transaction, which may yet roll back? */
+#if PG_VERSION_NUM >= 160000
+#define compat_has_new_storage(relation) \
+	((relation)->rd_firstRelfilelocatorSubid != InvalidSubTransactionId)
+#else
+#define compat_has_new_storage(relation) \
+	((relation)->rd_firstRelfilenodeSubid != InvalidSubTransactionId)
+#endif
+
+/* PG_MODULE_MAGIC carries a name and a version from 18 on. */
+#ifdef PG_MODULE_MAGIC_EXT
+#define COMPAT_MODULE_MAGIC(name_, version_) \
+	PG_MODULE_MAGIC_EXT(.name = name_, .version = version_)
+#else
+#define COMPAT_MODULE_MAGIC(name_, version_) PG_MODULE_MAGIC
+#endif
+
+#endif							/* FALUKEYS_COMPAT_H */

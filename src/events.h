@@ -1,0 +1,31 @@
+/*
+ * events.h
+ *		The append-only record of what was done to workspaces and keys.
+ */
+#ifndef FALUKEYS_EVENTS_H
+#define FALUKEYS_EVENTS_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+
+/* A member of an event's detail; a NULL value is left out. */
+typedef struct EventDetail
+{
+	const char *name;
+	const char *value;
+} EventDetail;
+
+/* What the client set in falukeys.acting_for */
+extern char *events_acting_for;
+
+/* Within a statement_begin. */
+extern void events_record(const char *event, const text *workspace, const text *key,
+						  int details, const EventDetail *detail);
+
+#define EVENTS_RECORD(event, workspace, key, ...) \
+	events_record(event, workspace, key, \
+				  lengthof(((const EventDetail[]) {__VA_ARGS__})), \
+				  (const EventDetail[]) {__VA_ARGS__})
+
+#endif							/* FALUKEYS_EVENTS_H */

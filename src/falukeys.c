@@ -1,0 +1,45 @@
+/*
+ * falukeys.c
+ *		The module: its settings.
+ *
+ * Top floor: points the rooms below to what is set, and does nothing else.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "compat.h"
+#include "events.h"
+#include "master_key.h"
+#include "standby.h"
+
+COMPAT_MODULE_MAGIC("falukeys", FALUKEYS_VERSION);
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	DefineCustomStringVariable("falukeys.master_key_file",
+							   "File with the key under which secrets are sealed.",
+							   "Relative to the data directory; made at first need.",
+							   &master_key_file, "falukeys.key",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+	DefineCustomStringVariable("falukeys.master_key_command",
+							   "Command whose output is the key under which secrets are sealed.",
+							   "Where it is set, there is no file.",
+							   &master_key_command, "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+	DefineCustomStringVariable("falukeys.acting_for",
+							   "For whom the client acts, as it is to stand in events.",
+							   "An application's own user, say. Nothing is decided by it.",
+							   &events_acting_for, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("falukeys.max_standby_lag",
+							"How far a standby may be behind its primary and still verify keys.",
+							"Beyond it, and when cut off for longer, it answers stale_standby. 0: however far.",
+							&standby_max_lag, 0, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("falukeys");
+}

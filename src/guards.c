@@ -1,0 +1,178 @@
+/*
+ * guards.c
+ *		What the trigger rooms share, and the triggers that refuse outright.
+ *
+ * Rules floor: calls row and statement.  Triggers hold the rules of our tables
+ * against any DML, a superuser's too.  Our own functions go through the same
+ * triggers; what only they may do, they do with a pass.
+ *
+ * A restore inserts rows that have their ids and secrets already.  Those are
+ * taken as they are: nothing is made for them and nothing recorded.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "catalog.h"
+#include "guards.h"
+
+PG_FUNCTION_INFO_V1(guards_refuse_statement);
+PG_FUNCTION_INFO_V1(guards_refuse_change);
+PG_FUNCTION_INFO_V1(guards_invalidate);
+PG_FUNCTION_INFO_V1(guards_mode_settings);
+PG_FUNCTION_INFO_V1(guards_permissions);
+
+static GuardPass held_pass = GUARD_PASS_NONE;
+
+uint64
+guards_run_with_pass(GuardPass pass, const char *sql, int count, const Parameter *parameters)
+{
+	GuardPass	outer = held_pass;
+	uint64		processed = 0;
+
+	held_pass = pass;
+	PG_TRY();
+	{
+		processed = statement_run(sql, count, parameters);
+	}
+	PG_FINALLY();
+	{
+		held_pass = outer;
+	}
+	PG_END_TRY();
+	return processed;
+}
+
+bool
+guards_has_pass(GuardPass pass)
+{
+	return held_pass == pass;
+}
+
+void
+guards_refuse(const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("%s", what),
+			 hint ? errhint("%s", hint) : 0));
+	pg_unreachable();
+}
+
+void
+guards_require_unchanged(TriggerRow *row, int count, const char *const *columns)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (row_differs(row, columns[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("column \"%s\" of table \"%s\" never changes", columns[i],
+							RelationGetRelationName(row->trigger->tg_relation))));
+	}
+}
+
+void
+guards_fill_creation(TriggerRow *row)
+{
+	if (row_is_null(row, "created_at"))
+		row_set(row, "created_at", TimestampTzGetDatum(GetCurrentTimestamp()));
+	if (row_is_null(row, "created_by"))
+	{
+		Name		actor = palloc(sizeof(NameData));
+
+		namestrcpy(actor, GetUserNameFromId(statement_actor(), false));
+		row_set(row, "created_by", NameGetDatum(actor));
+	}
+}
+
+/* For TRUNCATE, and for whatever else no one may do to a table */
+Datum
+guards_refuse_statement(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "not called as a trigger");
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" cannot be truncated",
+					RelationGetRelationName(trigger->tg_relation))));
+	return PointerGetDatum(NULL);
+}
+
+/* For UPDATE and DELETE of rows that stay as they are */
+Datum
+guards_refuse_change(PG_FUNCTION_ARGS)
+{
+	TriggerRow	row;
+
+	row_begin(fcinfo, &row);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("rows of table \"%s\" cannot be %s",
+					RelationGetRelationName(row.trigger->tg_relation),
+					row_is_update(&row) ? "updated" : "deleted")));
+	return PointerGetDatum(NULL);
+}
+
+/* Sessions that remember rows of this table are told at commit. */
+Datum
+guards_invalidate(PG_FUNCTION_ARGS)
+{
+	TriggerRow	row;
+
+	row_begin(fcinfo, &row);
+	CacheInvalidateRelcache(row.trigger->tg_relation);
+	return PointerGetDatum(NULL);
+}
+
+/* The install script has filled the table already when a restore brings its rows. */
+Datum
+guards_mode_settings(PG_FUNCTION_ARGS)
+{
+	TriggerRow	row;
+	Statement	statement;
+	bool		null;
+	uint64		updated;
+
+	row_begin(fcinfo, &row);
+	if (row_is_update(&row))
+	{
+		static const char *const fixed[] = {"mode"};
+
+		guards_require_unchanged(&row, lengthof(fixed), fixed);
+		return row_result(&row);
+	}
+
+	statement_begin(&statement);
+	updated = STATEMENT_RUN("UPDATE falukeys.mode_settings SET process_payments = $2, deliver_messages = $3,"
+							" verify_identities = $4, webhook_max_attempts = $5, webhook_retry_window = $6"
+							" WHERE mode = $1",
+							parameter_of("key_mode", row_value(&row, "mode", &null), row_is_null(&row, "mode")),
+							(Parameter) {BOOLOID, row_value(&row, "process_payments", &null), row_is_null(&row, "process_payments")},
+							(Parameter) {BOOLOID, row_value(&row, "deliver_messages", &null), row_is_null(&row, "deliver_messages")},
+							(Parameter) {BOOLOID, row_value(&row, "verify_identities", &null), row_is_null(&row, "verify_identities")},
+							(Parameter) {INT4OID, row_value(&row, "webhook_max_attempts", &null), row_is_null(&row, "webhook_max_attempts")},
+							(Parameter) {INTERVALOID, row_value(&row, "webhook_retry_window", &null), row_is_null(&row, "webhook_retry_window")});
+	statement_end(&statement);
+	return updated > 0 ? PointerGetDatum(NULL) : row_result(&row);
+}
+
+Datum
+guards_permissions(PG_FUNCTION_ARGS)
+{
+	static const char *const fixed[] = {"name"};
+	TriggerRow	row;
+
+	row_begin(fcinfo, &row);
+	if (row_is_update(&row))
+		guards_require_unchanged(&row, lengthof(fixed), fixed);
+	row_redact(&row, "description");
+	return row_result(&row);
+}

@@ -1,0 +1,38 @@
+/*
+ * guards.h
+ *		What the trigger rooms share, and what our own functions may do that
+ *		direct DML may not.
+ */
+#ifndef FALUKEYS_GUARDS_H
+#define FALUKEYS_GUARDS_H
+
+#include "postgres.h"
+
+#include "row.h"
+#include "statement.h"
+
+typedef enum GuardPass
+{
+	GUARD_PASS_NONE,
+	GUARD_PASS_ROLL,			/* exchange the secret of a key */
+	GUARD_PASS_PURGE			/* delete temporary keys that ended */
+} GuardPass;
+
+/* Runs one statement with a pass, within a statement_begin. */
+extern uint64 guards_run_with_pass(GuardPass pass, const char *sql, int count,
+								   const Parameter *parameters);
+extern bool guards_has_pass(GuardPass pass);
+
+#define GUARDS_RUN_WITH_PASS(pass, sql, ...) \
+	guards_run_with_pass(pass, sql, lengthof(((const Parameter[]) {__VA_ARGS__})), \
+						 (const Parameter[]) {__VA_ARGS__})
+
+/* 55000; what and hint complete the sentence. */
+extern pg_attribute_noreturn() void guards_refuse(const char *what, const char *hint);
+
+extern void guards_require_unchanged(TriggerRow *row, int count, const char *const *columns);
+
+/* Fills in who and when, where the row does not say. */
+extern void guards_fill_creation(TriggerRow *row);
+
+#endif							/* FALUKEYS_GUARDS_H */

@@ -1,0 +1,132 @@
+
+-- Triggers that hold the rules of the tables against any DML.
+
+CREATE FUNCTION falukeys.refuse_statement() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_refuse_statement';
+COMMENT ON FUNCTION falukeys.refuse_statement() IS 'Trigger: refuses TRUNCATE';
+CREATE FUNCTION falukeys.refuse_change() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_refuse_change';
+COMMENT ON FUNCTION falukeys.refuse_change() IS 'Trigger: refuses UPDATE or DELETE of rows that stay as they are';
+CREATE FUNCTION falukeys.invalidate() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_invalidate';
+COMMENT ON FUNCTION falukeys.invalidate() IS 'Trigger: tells sessions that remember states of workspaces that one has changed';
+CREATE FUNCTION falukeys.guard_workspaces() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_workspaces_before';
+COMMENT ON FUNCTION falukeys.guard_workspaces() IS 'Trigger: rules of workspaces';
+CREATE FUNCTION falukeys.complete_workspaces() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_workspaces_after';
+COMMENT ON FUNCTION falukeys.complete_workspaces() IS 'Trigger: makes the pairs of keys that workspaces get, and records what was done to them';
+CREATE FUNCTION falukeys.guard_members() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_members_before';
+COMMENT ON FUNCTION falukeys.guard_members() IS 'Trigger: rules of members';
+CREATE FUNCTION falukeys.record_members() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_members_after';
+COMMENT ON FUNCTION falukeys.record_members() IS 'Trigger: records changes of members';
+CREATE FUNCTION falukeys.guard_keys() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_keys_before';
+COMMENT ON FUNCTION falukeys.guard_keys() IS 'Trigger: rules of keys';
+CREATE FUNCTION falukeys.record_keys() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_keys_after';
+COMMENT ON FUNCTION falukeys.record_keys() IS 'Trigger: records changes of keys, and looks that no digest is used twice';
+CREATE FUNCTION falukeys.guard_retired_secrets() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_retired_before';
+COMMENT ON FUNCTION falukeys.guard_retired_secrets() IS 'Trigger: rules of retired secrets';
+CREATE FUNCTION falukeys.check_retired_secrets() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_retired_after';
+COMMENT ON FUNCTION falukeys.check_retired_secrets() IS 'Trigger: looks that no digest is used twice';
+CREATE FUNCTION falukeys.guard_sealed_secrets() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_sealed_before';
+COMMENT ON FUNCTION falukeys.guard_sealed_secrets() IS 'Trigger: rules of sealed secrets';
+CREATE FUNCTION falukeys.guard_restrictions() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_restrictions_before';
+COMMENT ON FUNCTION falukeys.guard_restrictions() IS 'Trigger: rules of what keys are restricted to';
+CREATE FUNCTION falukeys.guard_permissions() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_permissions';
+COMMENT ON FUNCTION falukeys.guard_permissions() IS 'Trigger: rules of the catalog of permissions';
+CREATE FUNCTION falukeys.guard_mode_settings() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_mode_settings';
+COMMENT ON FUNCTION falukeys.guard_mode_settings() IS 'Trigger: rules of mode settings; a restored row replaces the one that is there';
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON falukeys.workspaces
+	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_workspaces();
+CREATE TRIGGER complete AFTER INSERT OR UPDATE ON falukeys.workspaces
+	FOR EACH ROW EXECUTE FUNCTION falukeys.complete_workspaces();
+CREATE TRIGGER invalidate AFTER UPDATE OR DELETE ON falukeys.workspaces
+	FOR EACH ROW EXECUTE FUNCTION falukeys.invalidate();
+-- Remembered states must go even where other triggers are switched off.
+ALTER TABLE falukeys.workspaces ENABLE ALWAYS TRIGGER invalidate;
+CREATE TRIGGER keep BEFORE DELETE ON falukeys.workspaces
+	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.workspaces
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON falukeys.members
+	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_members();
+CREATE TRIGGER record AFTER UPDATE OR DELETE ON falukeys.members
+	FOR EACH ROW EXECUTE FUNCTION falukeys.record_members();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.members
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON falukeys.permissions
+	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_permissions();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.permissions
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON falukeys.keys
+	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_keys();
+CREATE TRIGGER record AFTER INSERT OR UPDATE ON falukeys.keys
+	FOR EACH ROW EXECUTE FUNCTION falukeys.record_keys();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.keys
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON falukeys.retired_secrets
+	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_retired_secrets();
+CREATE TRIGGER check_digest AFTER INSERT OR UPDATE ON falukeys.retired_secrets
+	FOR EACH ROW EXECUTE FUNCTION falukeys.check_retired_secrets();
+CREATE TRIGGER keep BEFORE DELETE ON falukeys.retired_secrets
+	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.retired_secrets
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
+
+CREATE TRIGGER guard BEFORE INSERT ON falukeys.sealed_secrets
+	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_sealed_secrets();
+CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON falukeys.sealed_secrets
+	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.sealed_secrets
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
+
+CREATE TRIGGER guard BEFORE INSERT OR DELETE ON falukeys.key_permissions
+	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_restrictions('secret');
+CREATE TRIGGER keep BEFORE UPDATE ON falukeys.key_permissions
+	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_permissions
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
+
+CREATE TRIGGER guard BEFORE INSERT OR DELETE ON falukeys.key_networks
+	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_restrictions('secret');
+CREATE TRIGGER keep BEFORE UPDATE ON falukeys.key_networks
+	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_networks
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
+
+CREATE TRIGGER guard BEFORE INSERT OR DELETE ON falukeys.key_objects
+	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_restrictions('temporary');
+CREATE TRIGGER keep BEFORE UPDATE ON falukeys.key_objects
+	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_objects
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
+
+CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON falukeys.events
+	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.events
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
+
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_usage
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON falukeys.mode_settings
+	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_mode_settings();
+CREATE TRIGGER keep BEFORE DELETE ON falukeys.mode_settings
+	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.mode_settings
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();

@@ -1,0 +1,347 @@
+/*
+ * guards_keys.c
+ *		Triggers that hold the rules of keys, their secrets and restrictions.
+ *
+ * Rules floor: calls guards, registration, events, store, vault and standby.
+ *
+ * No digest ever belongs to two keys, current or retired.  A digest moves from
+ * keys to retired_secrets only, so whoever looks there in this order, waiting
+ * for what is in progress, misses none; and each table is looked at again by
+ * who has just inserted into the other one.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "argument.h"
+#include "events.h"
+#include "guards.h"
+#include "identifier.h"
+#include "registration.h"
+#include "standby.h"
+#include "store.h"
+#include "vault.h"
+
+PG_FUNCTION_INFO_V1(guards_keys_before);
+PG_FUNCTION_INFO_V1(guards_keys_after);
+PG_FUNCTION_INFO_V1(guards_retired_before);
+PG_FUNCTION_INFO_V1(guards_retired_after);
+PG_FUNCTION_INFO_V1(guards_sealed_before);
+PG_FUNCTION_INFO_V1(guards_restrictions_before);
+
+/* The secret in a row's column of that name */
+static ApiKey *
+row_secret(TriggerRow *row)
+{
+	bool		null;
+	Datum		value = row_value(row, "secret", &null);
+
+	if (null)
+		guards_refuse("a key needs a secret", "Create it with falukeys.create_key().");
+	return DatumGetApiKeyP(value);
+}
+
+/* Kind and mode stand in the secret; whoever gives them must give the same. */
+static void
+fill_from_secret(TriggerRow *row, const char *column, Oid value)
+{
+	bool		null;
+	Datum		given = row_value(row, column, &null);
+
+	if (null)
+		row_set(row, column, ObjectIdGetDatum(value));
+	else if (DatumGetObjectId(given) != value)
+		argument_refuse(column, "that of the secret");
+}
+
+static void
+check_public_key(TriggerRow *row, const ApiKey *secret)
+{
+	text	   *plain = row_text(row, "public_key");
+	ApiKey		handle;
+
+	if (plain == NULL)
+	{
+		/* Where only the digest is known */
+		if (secret->kind == 'p' && !row_boolean(row, "imported"))
+			argument_refuse("public_key", "the text of the key");
+		return;
+	}
+	if (secret->kind != 'p')
+		argument_refuse("public_key", "null for a key that is not public");
+	if (apikey_from_text(VARDATA_ANY(plain), VARSIZE_ANY_EXHDR(plain), &handle) != KEY_FORMAT_OK ||
+		!crypto_equal(&handle, secret, sizeof(ApiKey)))
+		argument_refuse("public_key", "the text of the key whose digest the secret is");
+}
+
+/* Rules of a row by itself */
+static void
+check_row(TriggerRow *row, const ApiKey *secret)
+{
+	if (secret->kind == 'p' &&
+		(row_boolean(row, "permissions_restricted") || row_boolean(row, "networks_restricted")))
+		guards_refuse("a public key cannot be restricted",
+					  "It only identifies its workspace.");
+	if (secret->kind == 't' && row_is_null(row, "expires_at"))
+		argument_refuse("expires_at", "set for a temporary key");
+	check_public_key(row, secret);
+}
+
+static void
+prepare_insert(TriggerRow *row)
+{
+	ApiKey	   *secret = row_secret(row);
+
+	if (row_is_null(row, "id"))
+	{
+		if (secret->kind == 't')
+			guards_refuse("a temporary key cannot be registered",
+						  "Create one with falukeys.create_temporary_key().");
+		row_set(row, "id", PointerGetDatum(identifier_generate(IDENTIFIER_KEY)));
+		row_set(row, "imported", BoolGetDatum(true));
+	}
+	else if (!identifier_is_valid(IDENTIFIER_KEY, row_text(row, "id")))
+		argument_refuse("id", "an id as falukeys makes them; leave it out for a new key");
+
+	fill_from_secret(row, "kind", catalog_kind_oid(secret->kind));
+	fill_from_secret(row, "mode", catalog_mode_oid(secret->mode));
+	guards_fill_creation(row);
+	check_row(row, secret);
+
+	/* A restored key may be of a workspace that was closed since. */
+	if (secret->mode == 'l' && !row_is_null(row, "workspace_id"))
+	{
+		StoreReader reader;
+		bool		exists;
+		bool		approved;
+
+		store_reader_begin(&reader);
+		approved = store_workspace_was_approved(&reader, row_text(row, "workspace_id"), &exists);
+		store_reader_end(&reader);
+		if (exists && !approved)
+			guards_refuse("a workspace that was never approved has test keys only",
+						  "Approve it with falukeys.approve_workspace().");
+	}
+	if (store_digest_is_taken(CATALOG_KEYS, CATALOG_KEYS_SECRET_UNIQUE, secret) ||
+		store_digest_is_taken(CATALOG_RETIRED_SECRETS, CATALOG_RETIRED_SECRETS_BY_SECRET, secret))
+		registration_report_duplicate();
+}
+
+static TimestampTz
+end_of(Datum value, bool null)
+{
+	return null ? DT_NOEND : DatumGetTimestampTz(value);
+}
+
+static void
+check_validity_change(TriggerRow *row, const ApiKey *secret)
+{
+	bool		old_null;
+	bool		null;
+	Datum		old_value = row_old_value(row, "expires_at", &old_null);
+	Datum		value = row_value(row, "expires_at", &null);
+	TimestampTz before = end_of(old_value, old_null);
+	TimestampTz after = end_of(value, null);
+
+	if (before <= GetCurrentTimestamp() && after != before)
+		guards_refuse("an expired key cannot be revived", "Create another key.");
+	if (secret->kind == 't' && after > before)
+		guards_refuse("a temporary key cannot be extended", "Create another one.");
+}
+
+static void
+check_ends_stay(TriggerRow *row)
+{
+	static const char *const ends[] = {"revoked_at", "compromised_at"};
+
+	for (int i = 0; i < (int) lengthof(ends); i++)
+	{
+		if (!row_was_null(row, ends[i]) && row_differs(row, ends[i]))
+			guards_refuse("a key that ended for good stays so", "Create another key.");
+	}
+}
+
+Datum
+guards_keys_before(PG_FUNCTION_ARGS)
+{
+	static const char *const always[] = {
+		"id", "workspace_id", "kind", "mode", "created_at", "created_by"
+	};
+	static const char *const by_roll[] = {"secret", "public_key", "imported"};
+	TriggerRow	row;
+
+	row_begin(fcinfo, &row);
+	if (row_is_delete(&row))
+	{
+		if (!guards_has_pass(GUARD_PASS_PURGE))
+			guards_refuse("keys are not deleted", "Revoke the key with falukeys.revoke_key().");
+		return row_result(&row);
+	}
+
+	row_redact(&row, "description");
+	row_redact(&row, "saved_in");
+	row_redact(&row, "revoke_reason");
+	if (row_is_insert(&row))
+		prepare_insert(&row);
+	else
+	{
+		guards_require_unchanged(&row, lengthof(always), always);
+		if (!guards_has_pass(GUARD_PASS_ROLL))
+			guards_require_unchanged(&row, lengthof(by_roll), by_roll);
+		check_row(&row, row_secret(&row));
+		check_validity_change(&row, row_secret(&row));
+		check_ends_stay(&row);
+	}
+	return row_result(&row);
+}
+
+static void
+record_update(TriggerRow *row)
+{
+	text	   *workspace = row_text(row, "workspace_id");
+	text	   *id = row_text(row, "id");
+	text	   *reason = row_text(row, "revoke_reason");
+	EventDetail why = {"reason", reason ? text_to_cstring(reason) : NULL};
+
+	if (row_differs(row, "disabled"))
+		events_record(row_boolean(row, "disabled") ? "key.disabled" : "key.enabled",
+					  workspace, id, 0, NULL);
+	if (row_differs(row, "revoked_at"))
+		events_record("key.revoked", workspace, id, 1, &why);
+	if (row_differs(row, "compromised_at"))
+		events_record("key.compromised", workspace, id, 1, &why);
+}
+
+/* Does an update take anything away from who holds the key? */
+static bool
+takes_away(TriggerRow *row)
+{
+	static const char *const columns[] = {
+		"secret", "disabled", "permissions_restricted", "networks_restricted",
+		"not_before", "expires_at", "revoked_at", "compromised_at"
+	};
+
+	for (int i = 0; i < (int) lengthof(columns); i++)
+	{
+		if (row_differs(row, columns[i]))
+			return true;
+	}
+	return false;
+}
+
+Datum
+guards_keys_after(PG_FUNCTION_ARGS)
+{
+	TriggerRow	row;
+	Statement	statement;
+
+	row_begin(fcinfo, &row);
+	if (row_is_insert(&row))
+	{
+		if (store_digest_is_taken(CATALOG_RETIRED_SECRETS, CATALOG_RETIRED_SECRETS_BY_SECRET,
+								  row_secret(&row)))
+			registration_report_duplicate();
+		return PointerGetDatum(NULL);
+	}
+
+	if (takes_away(&row))
+	{
+		statement_begin(&statement);
+		record_update(&row);
+		standby_commit_with_apply();
+		statement_end(&statement);
+	}
+	return PointerGetDatum(NULL);
+}
+
+Datum
+guards_retired_before(PG_FUNCTION_ARGS)
+{
+	static const char *const fixed[] = {"secret", "key_id", "retired_at"};
+	TriggerRow	row;
+	bool		null;
+
+	row_begin(fcinfo, &row);
+	if (row_is_insert(&row))
+	{
+		if (!row_is_null(&row, "secret") &&
+			store_digest_is_taken(CATALOG_RETIRED_SECRETS, CATALOG_RETIRED_SECRETS_BY_SECRET,
+								  row_secret(&row)))
+			registration_report_duplicate();
+		return row_result(&row);
+	}
+
+	guards_require_unchanged(&row, lengthof(fixed), fixed);
+	if (DatumGetTimestampTz(row_value(&row, "valid_until", &null)) >
+		DatumGetTimestampTz(row_old_value(&row, "valid_until", &null)))
+		guards_refuse("the grace of a retired secret is never extended",
+					  "Use the secret that replaced it.");
+	if (!row_was_null(&row, "compromised_at") && row_differs(&row, "compromised_at"))
+		guards_refuse("a secret that was reported stays so", NULL);
+	return row_result(&row);
+}
+
+Datum
+guards_retired_after(PG_FUNCTION_ARGS)
+{
+	TriggerRow	row;
+
+	row_begin(fcinfo, &row);
+	if (row_is_insert(&row))
+	{
+		if (store_digest_is_taken(CATALOG_KEYS, CATALOG_KEYS_SECRET_UNIQUE, row_secret(&row)))
+			registration_report_duplicate();
+	}
+	standby_commit_with_apply();
+	return PointerGetDatum(NULL);
+}
+
+Datum
+guards_sealed_before(PG_FUNCTION_ARGS)
+{
+	TriggerRow	row;
+	bool		null;
+	Datum		seal;
+	text	   *saved_in;
+
+	row_begin(fcinfo, &row);
+	seal = row_value(&row, "seal", &null);
+	saved_in = row_text(&row, "first_saved_in");
+	if (null || !vault_seal_is_valid(DatumGetByteaPP(seal)) ||
+		(saved_in != NULL && VARSIZE_ANY_EXHDR(saved_in) != VAULT_SAVED_IN_LENGTH))
+		guards_refuse("this is no sealed secret", "Only a restore inserts into this table.");
+	return row_result(&row);
+}
+
+/* For key_permissions, key_networks and key_objects, by the kind that they are for */
+Datum
+guards_restrictions_before(PG_FUNCTION_ARGS)
+{
+	TriggerRow	row;
+	StoreReader reader;
+	KeyFacts	facts;
+	char		wanted;
+	bool		found;
+
+	row_begin(fcinfo, &row);
+	if (row_is_delete(&row))
+	{
+		standby_commit_with_apply();
+		return row_result(&row);
+	}
+
+	wanted = row.trigger->tg_trigger->tgargs[0][0];
+	if (row_is_null(&row, "key_id"))
+		return row_result(&row);
+	store_reader_begin(&reader);
+	found = store_key_by_id(&reader, row_text(&row, "key_id"), &facts);
+	store_reader_end(&reader);
+	if (found && facts.secret.kind == 'p')
+		guards_refuse("a public key cannot be restricted", "It only identifies its workspace.");
+	if (found && wanted == 't' && facts.secret.kind != 't')
+		guards_refuse("only a temporary key is for certain objects",
+					  "Create one with falukeys.create_temporary_key().");
+	return row_result(&row);
+}

@@ -1,0 +1,334 @@
+/*
+ * guards_workspaces.c
+ *		Triggers that hold the rules of workspaces and their members.
+ *
+ * Rules floor: calls guards, registration, events, store and standby.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "lib/ilist.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "argument.h"
+#include "events.h"
+#include "guards.h"
+#include "identifier.h"
+#include "registration.h"
+#include "standby.h"
+#include "store.h"
+
+PG_FUNCTION_INFO_V1(guards_workspaces_before);
+PG_FUNCTION_INFO_V1(guards_workspaces_after);
+PG_FUNCTION_INFO_V1(guards_members_before);
+PG_FUNCTION_INFO_V1(guards_members_after);
+
+/*
+ * Workspaces that this statement makes, between their BEFORE and their AFTER
+ * trigger, so that the latter can tell them from restored ones.
+ */
+typedef struct NewWorkspace
+{
+	dlist_node	node;
+	Identifier	id;
+} NewWorkspace;
+
+static dlist_head new_workspaces = DLIST_STATIC_INIT(new_workspaces);
+
+/* The list's memory is the transaction's. */
+static void
+forget_new_workspaces(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		dlist_init(&new_workspaces);
+}
+
+static void
+remember_new_workspace(const text *id)
+{
+	static bool registered = false;
+	NewWorkspace *entry = MemoryContextAlloc(TopTransactionContext, sizeof(NewWorkspace));
+
+	if (!registered)
+		RegisterXactCallback(forget_new_workspaces, NULL);
+	registered = true;
+	identifier_copy(&entry->id, id);
+	dlist_push_tail(&new_workspaces, &entry->node);
+}
+
+/* AFTER triggers come in the order of the rows, so the first one mostly is it. */
+static bool
+take_new_workspace(const text *id)
+{
+	Identifier	wanted;
+	dlist_mutable_iter iter;
+
+	identifier_copy(&wanted, id);
+	dlist_foreach_modify(iter, &new_workspaces)
+	{
+		NewWorkspace *entry = dlist_container(NewWorkspace, node, iter.cur);
+
+		if (strcmp(entry->id.text, wanted.text) == 0)
+		{
+			dlist_delete(&entry->node);
+			pfree(entry);
+			return true;
+		}
+	}
+	return false;
+}
+
+static WorkspaceState
+state_in(TriggerRow *row, bool old, const char *column)
+{
+	bool		null;
+	Datum		value = old ? row_old_value(row, column, &null) : row_value(row, column, &null);
+
+	if (null)
+		argument_refuse(column, "a workspace_state");
+	return catalog_workspace_state(DatumGetObjectId(value));
+}
+
+static void
+prepare_new(TriggerRow *row)
+{
+	text	   *id = identifier_generate(IDENTIFIER_WORKSPACE);
+
+	if (state_in(row, false, "state") != WORKSPACE_PENDING)
+		guards_refuse("a new workspace is pending",
+					  "Approve it once it exists, with falukeys.approve_workspace().");
+	row_set(row, "id", PointerGetDatum(id));
+	row_set_null(row, "approved_at");
+	row_set_null(row, "suspended_from");
+	remember_new_workspace(id);
+}
+
+static void
+prepare_insert(TriggerRow *row)
+{
+	if (row_is_null(row, "id"))
+		prepare_new(row);
+	else if (!identifier_is_valid(IDENTIFIER_WORKSPACE, row_text(row, "id")))
+		argument_refuse("id", "an id as falukeys makes them; leave it out for a new workspace");
+	guards_fill_creation(row);
+	if (row_is_null(row, "state_changed_at"))
+	{
+		bool		null;
+
+		row_set(row, "state_changed_at", row_value(row, "created_at", &null));
+	}
+}
+
+/* Raises unless a workspace may come from its old state into its new one. */
+static void
+check_transition(TriggerRow *row, WorkspaceState from, WorkspaceState to)
+{
+	if (from == WORKSPACE_CLOSED)
+		guards_refuse("the workspace is closed", "Create another one.");
+	if (to == WORKSPACE_CLOSED || (to == WORKSPACE_SUSPENDED && from != WORKSPACE_SUSPENDED))
+		return;
+	if (from == WORKSPACE_SUSPENDED)
+	{
+		if (to != state_in(row, true, "suspended_from"))
+			guards_refuse("the workspace is suspended",
+						  "Resume it first, with falukeys.resume_workspace().");
+	}
+	else if (to == WORKSPACE_PENDING)
+		guards_refuse("a workspace that was approved does not become pending again",
+					  "Suspend it with falukeys.suspend_workspace().");
+}
+
+static void
+prepare_transition(TriggerRow *row)
+{
+	WorkspaceState from = state_in(row, true, "state");
+	WorkspaceState to = state_in(row, false, "state");
+	Datum		now = TimestampTzGetDatum(GetCurrentTimestamp());
+	bool		null;
+
+	check_transition(row, from, to);
+	if (from == WORKSPACE_PENDING && to == WORKSPACE_APPROVED)
+		row_set(row, "approved_at", now);
+	if (to == WORKSPACE_SUSPENDED)
+		row_set(row, "suspended_from", row_old_value(row, "state", &null));
+	else
+		row_set_null(row, "suspended_from");
+	row_set(row, "state_changed_at", now);
+	if (!row_differs(row, "state_reason"))
+		row_set_null(row, "state_reason");
+}
+
+Datum
+guards_workspaces_before(PG_FUNCTION_ARGS)
+{
+	static const char *const always[] = {"id", "created_at", "created_by"};
+	static const char *const by_state[] = {"approved_at", "suspended_from", "state_changed_at"};
+	TriggerRow	row;
+
+	row_begin(fcinfo, &row);
+	row_redact(&row, "name");
+	row_redact(&row, "state_reason");
+	if (row_is_insert(&row))
+		prepare_insert(&row);
+	else
+	{
+		guards_require_unchanged(&row, lengthof(always), always);
+		guards_require_unchanged(&row, lengthof(by_state), by_state);
+		if (row_differs(&row, "state"))
+			prepare_transition(&row);
+	}
+	return row_result(&row);
+}
+
+static void
+make_key(const text *workspace, char kind, char mode)
+{
+	KeyDraft	draft;
+	PlainKey   *key;
+
+	registration_init(&draft, workspace);
+	(void) registration_create(&draft, kind, mode, false, &key);
+}
+
+/* What every workspace has by default: a public and a secret key of a mode */
+static void
+make_pair(const text *workspace, char mode)
+{
+	make_key(workspace, 'p', mode);
+	make_key(workspace, 's', mode);
+}
+
+static void
+record_transition(TriggerRow *row, const text *id)
+{
+	static const char *const events[] = {
+		[WORKSPACE_APPROVED] = "workspace.approved",
+		[WORKSPACE_SUSPENDED] = "workspace.suspended",
+		[WORKSPACE_CLOSED] = "workspace.closed",
+	};
+	WorkspaceState from = state_in(row, true, "state");
+	WorkspaceState to = state_in(row, false, "state");
+	text	   *reason = row_text(row, "state_reason");
+
+	EVENTS_RECORD(from == WORKSPACE_SUSPENDED && to != WORKSPACE_CLOSED ?
+				  "workspace.resumed" : events[to],
+				  id, NULL, {"reason", reason ? text_to_cstring(reason) : NULL});
+	if (from == WORKSPACE_PENDING && to == WORKSPACE_APPROVED)
+		make_pair(id, 'l');
+	if (to == WORKSPACE_SUSPENDED || to == WORKSPACE_CLOSED)
+		standby_commit_with_apply();
+}
+
+Datum
+guards_workspaces_after(PG_FUNCTION_ARGS)
+{
+	TriggerRow	row;
+	Statement	statement;
+	text	   *id;
+
+	row_begin(fcinfo, &row);
+	id = row_text(&row, "id");
+	statement_begin(&statement);
+	if (row_is_insert(&row))
+	{
+		if (take_new_workspace(id))
+		{
+			EVENTS_RECORD("workspace.created", id, NULL,
+						  {"name", text_to_cstring(row_text(&row, "name"))});
+			make_pair(id, 't');
+		}
+	}
+	else if (row_differs(&row, "state"))
+		record_transition(&row, id);
+	statement_end(&statement);
+	return PointerGetDatum(NULL);
+}
+
+static bool
+is_administrator(Datum role)
+{
+	return catalog_enum_label(DatumGetObjectId(role))[0] == 'a';
+}
+
+/*
+ * The workspace's row makes two who do this at once wait for each other; the
+ * lock on the other administrators makes one with an old snapshot fail.
+ */
+static void
+require_another_administrator(const text *workspace, Datum member)
+{
+	Statement	statement;
+	uint64		others;
+
+	statement_begin(&statement);
+	STATEMENT_RUN("SELECT FROM falukeys.workspaces WHERE id = $1 FOR NO KEY UPDATE",
+				  parameter_text(workspace));
+	others = STATEMENT_RUN("SELECT FROM falukeys.members AS other"
+						   " WHERE workspace_id = $1 AND member <> $2 AND role = 'administrator'"
+						   " AND EXISTS (SELECT FROM pg_roles WHERE pg_roles.oid = other.member)"
+						   " FOR UPDATE",
+						   parameter_text(workspace),
+						   (Parameter) {REGROLEOID, member, false});
+	statement_end(&statement);
+	if (others == 0)
+		guards_refuse("the last administrator of a workspace is neither removed nor demoted",
+					  "Add another administrator first, with falukeys.add_member().");
+}
+
+Datum
+guards_members_before(PG_FUNCTION_ARGS)
+{
+	static const char *const fixed[] = {"workspace_id", "member"};
+	TriggerRow	row;
+	bool		null;
+	Datum		member;
+
+	row_begin(fcinfo, &row);
+	if (row_is_insert(&row))
+	{
+		member = row_value(&row, "member", &null);
+		if (!null && !SearchSysCacheExists1(AUTHOID, member))
+			argument_refuse("member", "an existing role");
+		return row_result(&row);
+	}
+
+	/* A member whose role is gone was no administrator any more. */
+	member = row_old_value(&row, "member", &null);
+	if (is_administrator(row_old_value(&row, "role", &null)) &&
+		SearchSysCacheExists1(AUTHOID, member) &&
+		(row_is_delete(&row) || !is_administrator(row_value(&row, "role", &null))))
+		require_another_administrator(row_old_text(&row, "workspace_id"), member);
+	if (row_is_update(&row))
+		guards_require_unchanged(&row, lengthof(fixed), fixed);
+	return row_result(&row);
+}
+
+/* Inserted rows may be restored ones: who adds a member, records it. */
+Datum
+guards_members_after(PG_FUNCTION_ARGS)
+{
+	TriggerRow	row;
+	Statement	statement;
+	bool		null;
+	Oid			member;
+	char	   *name;
+
+	row_begin(fcinfo, &row);
+	member = DatumGetObjectId(row_old_value(&row, "member", &null));
+	name = GetUserNameFromId(member, true);
+	statement_begin(&statement);
+	if (row_is_delete(&row))
+		EVENTS_RECORD("member.removed", row_old_text(&row, "workspace_id"), NULL,
+					  {"member", name});
+	else if (row_differs(&row, "role"))
+		EVENTS_RECORD("member.added", row_old_text(&row, "workspace_id"), NULL,
+					  {"member", name},
+					  {"role", catalog_enum_label(DatumGetObjectId(row_value(&row, "role", &null)))});
+	statement_end(&statement);
+	return PointerGetDatum(NULL);
+}

@@ -1,0 +1,274 @@
+/*
+ * key_format.c
+ *		The text of a key: its parts, its checksum, and finding it in other text.
+ *
+ * A key is a prefix, fpkt_ fpkl_ fskt_ fskl_ ftkt_ or ftkl_, and a body of 20
+ * to 50 base62 characters.  A body of 49 ends in the CRC-32 of everything
+ * before it; bodies of other lengths, made elsewhere, carry no checksum.
+ *
+ * This room may call zlib's CRC-32 and the C library's string functions, and
+ * nothing else: no server header, so that it can be unit-tested and fuzzed
+ * alone.  It keeps no copy of the text that it is given.
+ */
+#include "key_format.h"
+
+#include <string.h>
+#include <zlib.h>
+
+#define CHECKED_BODY_LENGTH (KEY_RANDOM_LENGTH + KEY_CHECKSUM_LENGTH)
+
+/* in order of value */
+const char	key_format_base62_digits[62 + 1] =
+"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/* not isalnum(), which asks the locale */
+bool
+key_format_is_base62(char c)
+{
+	return (c >= '0' && c <= '9') ||
+		(c >= 'A' && c <= 'Z') ||
+		(c >= 'a' && c <= 'z');
+}
+
+static bool
+starts_with_prefix(const char *text, size_t length)
+{
+	return length >= KEY_PREFIX_LENGTH &&
+		text[0] == 'f' &&
+		(text[1] == 'p' || text[1] == 's' || text[1] == 't') &&
+		text[2] == 'k' &&
+		(text[3] == 't' || text[3] == 'l') &&
+		text[4] == '_';
+}
+
+/* How many body characters text starts with */
+static size_t
+run_length(const char *text, size_t length)
+{
+	size_t		run = 0;
+
+	while (run < length && key_format_is_base62(text[run]))
+		run++;
+	return run;
+}
+
+/* key is a prefix and body_length body characters. */
+static KeyChecksum
+check(const char *key, size_t body_length)
+{
+	char		checksum[KEY_CHECKSUM_LENGTH];
+	size_t		checked = KEY_PREFIX_LENGTH + KEY_RANDOM_LENGTH;
+
+	if (body_length != CHECKED_BODY_LENGTH)
+		return KEY_CHECKSUM_NONE;
+	key_format_checksum(key, checked, checksum);
+	return memcmp(key + checked, checksum, KEY_CHECKSUM_LENGTH) == 0 ?
+		KEY_CHECKSUM_RIGHT : KEY_CHECKSUM_WRONG;
+}
+
+/* key is a prefix and at least four body characters. */
+static void
+take_apart(const char *key, size_t body_length, KeyParts *parts)
+{
+	parts->kind = key[1];
+	parts->mode = key[3];
+	memcpy(parts->last_four,
+		   key + KEY_PREFIX_LENGTH + body_length - KEY_LAST_FOUR, KEY_LAST_FOUR);
+	parts->checksum = check(key, body_length);
+}
+
+KeyFormatError
+key_format_parse(const char *text, size_t length, KeyParts *parts)
+{
+	size_t		body_length;
+
+	if (!starts_with_prefix(text, length))
+		return KEY_FORMAT_BAD_PREFIX;
+	body_length = length - KEY_PREFIX_LENGTH;
+	if (body_length < KEY_BODY_MIN || body_length > KEY_BODY_MAX)
+		return KEY_FORMAT_BAD_LENGTH;
+	if (run_length(text + KEY_PREFIX_LENGTH, body_length) != body_length)
+		return KEY_FORMAT_BAD_CHARACTER;
+	if (check(text, body_length) == KEY_CHECKSUM_WRONG)
+		return KEY_FORMAT_BAD_CHECKSUM;
+	take_apart(text, body_length, parts);
+	return KEY_FORMAT_OK;
+}
+
+const char *
+key_format_explain(KeyFormatError error)
+{
+	switch (error)
+	{
+		case KEY_FORMAT_OK:
+			break;
+		case KEY_FORMAT_BAD_PREFIX:
+			return "A key starts with fpkt_, fpkl_, fskt_, fskl_, ftkt_, or ftkl_.";
+		case KEY_FORMAT_BAD_LENGTH:
+			return "A key has 20 to 50 characters after its prefix.";
+		case KEY_FORMAT_BAD_CHARACTER:
+			return "A key has only digits and the letters A-Z and a-z after its prefix.";
+		case KEY_FORMAT_BAD_CHECKSUM:
+			return "The checksum at the end of the key is wrong.";
+	}
+	return "The key is well-formed.";
+}
+
+void
+key_format_checksum(const char *text, size_t length, char checksum[KEY_CHECKSUM_LENGTH])
+{
+	uLong		crc = crc32_z(0, (const Bytef *) text, length);
+	unsigned char number[4];
+
+	number[0] = (crc >> 24) & 0xff;
+	number[1] = (crc >> 16) & 0xff;
+	number[2] = (crc >> 8) & 0xff;
+	number[3] = crc & 0xff;
+	key_format_base62(number, sizeof(number), checksum, KEY_CHECKSUM_LENGTH);
+}
+
+/*
+ * Multiplies and adds within out, rather than divide a copy of the number,
+ * which may be secret.
+ */
+void
+key_format_base62(const unsigned char *number, size_t number_length,
+				  char *out, size_t out_length)
+{
+	size_t		i;
+	size_t		k;
+
+	for (k = 0; k < out_length; k++)
+		out[k] = 0;
+	for (i = 0; i < number_length; i++)
+	{
+		unsigned int carry = number[i];
+
+		for (k = out_length; k-- > 0;)
+		{
+			carry += (unsigned int) out[k] * 256;
+			out[k] = (char) (carry % 62);
+			carry /= 62;
+		}
+	}
+	for (k = 0; k < out_length; k++)
+		out[k] = key_format_base62_digits[(int) out[k]];
+}
+
+void
+key_format_redacted(const KeyParts *parts, char out[KEY_REDACTED_LENGTH])
+{
+	out[0] = 'f';
+	out[1] = parts->kind;
+	out[2] = 'k';
+	out[3] = parts->mode;
+	out[4] = '_';
+	memset(out + KEY_PREFIX_LENGTH, '*', 4);
+	memcpy(out + KEY_PREFIX_LENGTH + 4, parts->last_four, KEY_LAST_FOUR);
+}
+
+/*
+ * Where does the body end that starts behind key's prefix, at the end of its
+ * run or before?  The run of a key glued to another one swallows the "fskt" of
+ * the other's prefix, yet a body may also end in such letters by itself, with
+ * a '_' behind it by chance.
+ */
+static size_t
+body_length_in_run(const char *key, size_t length, size_t run)
+{
+	size_t		body_length = run - (KEY_PREFIX_LENGTH - 1);
+	const char *next = key + KEY_PREFIX_LENGTH + body_length;
+	size_t		next_length = length - KEY_PREFIX_LENGTH - body_length;
+
+	if (!starts_with_prefix(next, next_length))
+		return run;
+
+	/* With a key there, the letters are its, or it would be overlooked. */
+	if (run_length(next + KEY_PREFIX_LENGTH, next_length - KEY_PREFIX_LENGTH) >= KEY_BODY_MIN)
+		return body_length;
+
+	/* Else they are this key's if it is none without them, or proves it. */
+	if (body_length < KEY_BODY_MIN || check(key, run) == KEY_CHECKSUM_RIGHT)
+		return run;
+	return body_length;
+}
+
+/*
+ * The next prefix at or after from with a run behind it that is long enough to
+ * hold a key.  The body may be too long for one, or up to four characters too
+ * short where the next key's prefix ends the run.
+ */
+static bool
+find_candidate(const char *text, size_t length, size_t from,
+			   size_t *start, size_t *body_length)
+{
+	while (from < length && length - from >= KEY_PREFIX_LENGTH + KEY_BODY_MIN)
+	{
+		size_t		search = from + KEY_PREFIX_LENGTH - 1;
+		const char *underscore = memchr(text + search, '_', length - search);
+		const char *key;
+		size_t		rest;
+		size_t		run;
+
+		if (underscore == NULL)
+			return false;
+		key = underscore - (KEY_PREFIX_LENGTH - 1);
+		from = (size_t) (key - text) + 1;
+		rest = length - (size_t) (key - text);
+		if (!starts_with_prefix(key, rest))
+			continue;
+		run = run_length(key + KEY_PREFIX_LENGTH, rest - KEY_PREFIX_LENGTH);
+		if (run < KEY_BODY_MIN)
+			continue;
+		*start = (size_t) (key - text);
+		*body_length = body_length_in_run(key, rest, run);
+		return true;
+	}
+	return false;
+}
+
+bool
+key_format_find(const char *text, size_t length, size_t from, KeySpan *span)
+{
+	size_t		start;
+	size_t		body_length;
+
+	while (find_candidate(text, length, from, &start, &body_length))
+	{
+		from = start + KEY_PREFIX_LENGTH + body_length;
+		if (body_length < KEY_BODY_MIN || body_length > KEY_BODY_MAX)
+			continue;
+		span->start = start;
+		span->length = KEY_PREFIX_LENGTH + body_length;
+		take_apart(text + start, body_length, &span->parts);
+		return true;
+	}
+	return false;
+}
+
+size_t
+key_format_redact_text(const char *text, size_t length, char *out)
+{
+	size_t		done = 0;
+	size_t		written = 0;
+	size_t		start;
+	size_t		body_length;
+
+	while (find_candidate(text, length, done, &start, &body_length))
+	{
+		KeyParts	parts;
+
+		take_apart(text + start, body_length, &parts);
+		memmove(out + written, text + done, start - done);
+		written += start - done;
+		key_format_redacted(&parts, out + written);
+		written += KEY_REDACTED_LENGTH;
+		done = start + KEY_PREFIX_LENGTH + body_length;
+	}
+	if (done < length)
+	{
+		memmove(out + written, text + done, length - done);
+		written += length - done;
+	}
+	return written;
+}

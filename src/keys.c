@@ -1,0 +1,374 @@
+/*
+ * keys.c
+ *		Creating, importing, revealing and describing keys.
+ *
+ * Calls access, registration, vault and events.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "access.h"
+#include "argument.h"
+#include "events.h"
+#include "keys.h"
+#include "registration.h"
+#include "statement.h"
+#include "vault.h"
+
+#define MAX_TTL_HOURS	24
+
+PG_FUNCTION_INFO_V1(keys_create);
+PG_FUNCTION_INFO_V1(keys_create_temporary);
+PG_FUNCTION_INFO_V1(keys_import);
+PG_FUNCTION_INFO_V1(keys_import_digest);
+PG_FUNCTION_INFO_V1(keys_reveal);
+PG_FUNCTION_INFO_V1(keys_annotate);
+
+Datum
+keys_id_and_text(FunctionCallInfo fcinfo, const text *id, const char *plaintext)
+{
+	TupleDesc	descriptor;
+	Datum		values[2];
+	bool		nulls[2] = {false, plaintext == NULL};
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = PointerGetDatum(id);
+	values[1] = plaintext == NULL ? (Datum) 0 : CStringGetTextDatum(plaintext);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
+}
+
+static ArrayType *
+array_argument(FunctionCallInfo fcinfo, int number)
+{
+	return PG_ARGISNULL(number) ? NULL : PG_GETARG_ARRAYTYPE_P(number);
+}
+
+static TimestampTz
+time_argument(FunctionCallInfo fcinfo, int number, TimestampTz otherwise)
+{
+	return PG_ARGISNULL(number) ? otherwise : PG_GETARG_TIMESTAMPTZ(number);
+}
+
+static Datum
+jsonb_argument(FunctionCallInfo fcinfo, int number)
+{
+	return PG_ARGISNULL(number) ? (Datum) 0 : JsonbPGetDatum(PG_GETARG_JSONB_P(number));
+}
+
+static void
+check_validity(const KeyDraft *draft)
+{
+	if (draft->expires_at <= GetCurrentTimestamp())
+		argument_refuse("expires_at", "in the future");
+	if (draft->not_before >= draft->expires_at)
+		argument_refuse("not_before", "before \"expires_at\"");
+}
+
+/* What follows the workspace and the key in create_key and the imports */
+static void
+read_restrictions(FunctionCallInfo fcinfo, KeyDraft *draft, int first, char kind)
+{
+	draft->description = argument_stored_text(fcinfo, first);
+	draft->permissions = array_argument(fcinfo, first + 1);
+	draft->networks = array_argument(fcinfo, first + 2);
+	draft->expires_at = time_argument(fcinfo, first + 3, DT_NOEND);
+	registration_check_restrictions(draft->permissions, draft->networks, kind);
+}
+
+Datum
+keys_create(PG_FUNCTION_ARGS)
+{
+	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	KeyDraft	draft;
+	PlainKey   *key;
+	char		kind;
+	char		mode;
+	bool		reveal;
+	Statement	statement;
+	text	   *id;
+	Datum		result;
+
+	argument_require(fcinfo, 1, "kind");
+	argument_require(fcinfo, 2, "mode");
+	argument_require(fcinfo, 9, "reveal");
+	kind = catalog_kind(PG_GETARG_OID(1));
+	mode = catalog_mode(PG_GETARG_OID(2));
+	reveal = PG_GETARG_BOOL(9);
+	if (kind == 't')
+		argument_refuse("kind", "public or secret; temporary keys come from falukeys.create_temporary_key()");
+
+	access_check_workspace(workspace, ACCESS_DEVELOPER);
+	registration_init(&draft, workspace);
+	read_restrictions(fcinfo, &draft, 3, kind);
+	draft.not_before = time_argument(fcinfo, 7, DT_NOBEGIN);
+	draft.meta = jsonb_argument(fcinfo, 8);
+	check_validity(&draft);
+	registration_check_workspace(workspace, mode);
+
+	statement_begin(&statement);
+	id = registration_create(&draft, kind, mode, reveal, &key);
+	MemoryContextSwitchTo(statement.caller_context);
+	result = keys_id_and_text(fcinfo, id, reveal ? key->text : NULL);
+	statement_end(&statement);
+	return result;
+}
+
+static TimestampTz
+ttl_end(FunctionCallInfo fcinfo, int number)
+{
+	Interval	limit = {.time = MAX_TTL_HOURS * USECS_PER_HOUR};
+	Interval	none = {0};
+	Datum		ttl = PG_GETARG_DATUM(number);
+
+	if (DatumGetBool(DirectFunctionCall2(interval_le, ttl, IntervalPGetDatum(&none))) ||
+		DatumGetBool(DirectFunctionCall2(interval_gt, ttl, IntervalPGetDatum(&limit))))
+		argument_refuse("ttl", "longer than nothing and at most 24 hours");
+	return Min(DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+													   TimestampTzGetDatum(GetCurrentTimestamp()), ttl)),
+			   GetCurrentTimestamp() + MAX_TTL_HOURS * USECS_PER_HOUR);
+}
+
+static void
+check_objects(const ArrayType *objects)
+{
+	if (ArrayGetNItems(ARR_NDIM(objects), ARR_DIMS(objects)) == 0)
+		argument_refuse("objects", "an array with at least one element");
+	if (array_contains_nulls(unconstify(ArrayType *, objects)))
+		argument_refuse("objects", "an array without null elements");
+}
+
+Datum
+keys_create_temporary(PG_FUNCTION_ARGS)
+{
+	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	KeyDraft	draft;
+	PlainKey   *key;
+	char		mode;
+	Statement	statement;
+	text	   *id;
+	Datum		result;
+
+	argument_require(fcinfo, 1, "mode");
+	argument_require(fcinfo, 2, "objects");
+	argument_require(fcinfo, 5, "ttl");
+	mode = catalog_mode(PG_GETARG_OID(1));
+
+	access_check_workspace(workspace, ACCESS_DEVELOPER);
+	registration_init(&draft, workspace);
+	draft.objects = PG_GETARG_ARRAYTYPE_P(2);
+	draft.permissions = array_argument(fcinfo, 3);
+	draft.networks = array_argument(fcinfo, 4);
+	draft.expires_at = ttl_end(fcinfo, 5);
+	check_objects(draft.objects);
+	registration_check_restrictions(draft.permissions, draft.networks, 't');
+	registration_check_workspace(workspace, mode);
+
+	statement_begin(&statement);
+	key = apikey_generate('t', mode);
+	draft.secret = key->handle;
+	id = registration_insert(&draft, "key.created");
+	MemoryContextSwitchTo(statement.caller_context);
+	result = keys_id_and_text(fcinfo, id, key->text);
+	statement_end(&statement);
+	return result;
+}
+
+static text *
+import(FunctionCallInfo fcinfo, const text *workspace, const ApiKey *secret, const text *public_key)
+{
+	KeyDraft	draft;
+	Statement	statement;
+	text	   *id;
+
+	if (secret->kind == 't')
+		argument_refuse("key", "a public or secret key");
+	access_check_workspace(workspace, ACCESS_DEVELOPER);
+	registration_init(&draft, workspace);
+	read_restrictions(fcinfo, &draft, 2, secret->kind);
+	draft.meta = jsonb_argument(fcinfo, 6);
+	draft.imported = true;
+	draft.secret = *secret;
+	draft.public_key = public_key;
+	check_validity(&draft);
+	registration_check_workspace(workspace, secret->mode);
+
+	statement_begin(&statement);
+	id = registration_insert(&draft, "key.imported");
+	MemoryContextSwitchTo(statement.caller_context);
+	id = cstring_to_text(text_to_cstring(id));
+	statement_end(&statement);
+	return id;
+}
+
+Datum
+keys_import(PG_FUNCTION_ARGS)
+{
+	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *plaintext = argument_text(fcinfo, 1, "key");
+	ApiKey		secret;
+	KeyFormatError error;
+
+	error = apikey_from_text(VARDATA_ANY(plaintext), VARSIZE_ANY_EXHDR(plaintext), &secret);
+	if (error != KEY_FORMAT_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("argument \"%s\" must be a plaintext key", "key"),
+				 errdetail("%s", key_format_explain(error))));
+	PG_RETURN_TEXT_P(import(fcinfo, workspace, &secret, secret.kind == 'p' ? plaintext : NULL));
+}
+
+Datum
+keys_import_digest(PG_FUNCTION_ARGS)
+{
+	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+
+	argument_require(fcinfo, 1, "key");
+	PG_RETURN_TEXT_P(import(fcinfo, workspace, PG_GETARG_APIKEY_P(1), NULL));
+}
+
+/*
+ * Waits for whoever is just rolling the key, and answers its secret as of now;
+ * within a statement_begin.
+ */
+static ApiKey
+lock_secret(const text *key_id)
+{
+	bool		null;
+
+	if (STATEMENT_RUN("SELECT secret FROM falukeys.keys WHERE id = $1 FOR UPDATE",
+					  parameter_text(key_id)) == 0)
+		elog(ERROR, "key \"%s\" is gone", text_to_cstring(key_id));
+	return *DatumGetApiKeyP(statement_result(1, &null));
+}
+
+/*
+ * What may fail comes first, and what the transaction may undo: the mark that
+ * the vault sets stays whatever happens.
+ */
+static text *
+reveal_live(const text *key_id, const KeyFacts *facts, const text *saved_in)
+{
+	text	   *workspace = cstring_to_text(facts->workspace_id.text);
+	Statement	statement;
+	ApiKey		secret;
+	text	   *revealed;
+
+	PreventCommandIfReadOnly("reveal_key() of a live secret");
+	PreventCommandDuringRecovery("reveal_key() of a live secret");
+
+	statement_begin(&statement);
+	secret = lock_secret(key_id);
+	STATEMENT_RUN("UPDATE falukeys.keys SET saved_in = $2 WHERE id = $1 AND $2 IS NOT NULL",
+				  parameter_text(key_id), parameter_text(saved_in));
+	EVENTS_RECORD("key.revealed", workspace, key_id,
+				  {"saved_in", saved_in ? text_to_cstring(saved_in) : NULL});
+	MemoryContextSwitchTo(statement.caller_context);
+	revealed = vault_reveal(key_id, &secret, saved_in);
+	statement_end(&statement);
+	return revealed;
+}
+
+static void
+note_saved_in(const text *key_id, const text *saved_in)
+{
+	Statement	statement;
+
+	if (saved_in == NULL)
+		return;
+	PreventCommandIfReadOnly("reveal_key() with \"saved_in\"");
+	statement_begin(&statement);
+	STATEMENT_RUN("UPDATE falukeys.keys SET saved_in = $2 WHERE id = $1",
+				  parameter_text(key_id), parameter_text(saved_in));
+	statement_end(&statement);
+}
+
+static text *
+reveal_public(const text *key_id)
+{
+	Statement	statement;
+	text	   *revealed = NULL;
+	bool		null = true;
+	Datum		value = 0;
+
+	statement_begin(&statement);
+	if (STATEMENT_RUN("SELECT public_key FROM falukeys.keys WHERE id = $1",
+					  parameter_text(key_id)) > 0)
+		value = statement_result(1, &null);
+	MemoryContextSwitchTo(statement.caller_context);
+	if (!null)
+		revealed = DatumGetTextPCopy(value);
+	statement_end(&statement);
+	return revealed;
+}
+
+static void
+refuse_reveal(const text *key_id, const char *why)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("key \"%s\" cannot be revealed", argument_shown(key_id)),
+			 errdetail("%s", why),
+			 errhint("Roll the key or create another one.")));
+}
+
+Datum
+keys_reveal(PG_FUNCTION_ARGS)
+{
+	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	text	   *saved_in = argument_stored_text(fcinfo, 1);
+	KeyFacts	facts;
+	text	   *revealed;
+
+	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
+	if (facts.secret.kind == 't')
+		refuse_reveal(key_id, "A temporary key is shown when it is created, and not kept.");
+	if (facts.secret.kind == 'p')
+	{
+		revealed = reveal_public(key_id);
+		if (revealed == NULL)
+			refuse_reveal(key_id, "It was imported, and only its digest is known.");
+	}
+	else if (facts.imported)
+	{
+		refuse_reveal(key_id, "It was imported, and only its digest is kept.");
+		return (Datum) 0;
+	}
+	else if (facts.secret.mode == 'l')
+		PG_RETURN_TEXT_P(reveal_live(key_id, &facts, saved_in));
+	else
+		revealed = vault_reveal(key_id, &facts.secret, saved_in);
+
+	note_saved_in(key_id, saved_in);
+	PG_RETURN_TEXT_P(revealed);
+}
+
+Datum
+keys_annotate(PG_FUNCTION_ARGS)
+{
+	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	Datum		meta = jsonb_argument(fcinfo, 3);
+	KeyFacts	facts;
+	Statement	statement;
+
+	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
+	statement_begin(&statement);
+	STATEMENT_RUN("UPDATE falukeys.keys SET description = coalesce($2, description),"
+				  " saved_in = coalesce($3, saved_in), meta = coalesce($4, meta) WHERE id = $1",
+				  parameter_text(key_id),
+				  parameter_text(argument_stored_text(fcinfo, 1)),
+				  parameter_text(argument_stored_text(fcinfo, 2)),
+				  (Parameter) {JSONBOID, meta, meta == 0});
+	statement_end(&statement);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,158 @@
+
+-- Keys, their secrets, and what brings them into being.
+
+CREATE TABLE falukeys.keys (
+	id text COLLATE "C" NOT NULL,
+	workspace_id text COLLATE "C" NOT NULL,
+	secret falukeys.apikey NOT NULL,
+	kind falukeys.key_kind NOT NULL,
+	mode falukeys.key_mode NOT NULL,
+	disabled boolean NOT NULL DEFAULT false,
+	permissions_restricted boolean NOT NULL DEFAULT false,
+	networks_restricted boolean NOT NULL DEFAULT false,
+	not_before timestamptz,
+	expires_at timestamptz,
+	revoked_at timestamptz,
+	compromised_at timestamptz,
+	meta jsonb,
+	created_at timestamptz NOT NULL,
+	created_by name NOT NULL,
+	imported boolean NOT NULL DEFAULT true,
+	public_key text,
+	description text,
+	saved_in text,
+	revoke_reason text,
+	CONSTRAINT keys_pkey PRIMARY KEY (id),
+	CONSTRAINT keys_secret_key UNIQUE (secret),
+	CONSTRAINT keys_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES falukeys.workspaces (id),
+	CONSTRAINT keys_validity_check CHECK (not_before OPERATOR(pg_catalog.<) expires_at)
+);
+-- The unique index guards; this one is what verification probes, in half the time.
+CREATE INDEX keys_by_secret ON falukeys.keys USING hash (secret falukeys.apikey_hash_ops);
+CREATE INDEX keys_by_workspace ON falukeys.keys (workspace_id);
+COMMENT ON TABLE falukeys.keys IS 'The keys. Their secrets are here as digests only';
+COMMENT ON COLUMN falukeys.keys.id IS 'key_ and a KSUID; stays when the key is rolled';
+COMMENT ON COLUMN falukeys.keys.workspace_id IS 'The workspace that the key belongs to';
+COMMENT ON COLUMN falukeys.keys.secret IS 'The handle of the key''s text as of now; changed by a roll only';
+COMMENT ON COLUMN falukeys.keys.kind IS 'public, secret or temporary';
+COMMENT ON COLUMN falukeys.keys.mode IS 'test or live';
+COMMENT ON COLUMN falukeys.keys.disabled IS 'Refused for now';
+COMMENT ON COLUMN falukeys.keys.permissions_restricted IS 'Are only the permissions in key_permissions allowed? True with no rows there permits nothing';
+COMMENT ON COLUMN falukeys.keys.networks_restricted IS 'Are only the networks in key_networks allowed? True with no rows there permits nothing';
+COMMENT ON COLUMN falukeys.keys.not_before IS 'Refused before this time; NULL: no bound';
+COMMENT ON COLUMN falukeys.keys.expires_at IS 'Refused from this time on; NULL: no bound';
+COMMENT ON COLUMN falukeys.keys.revoked_at IS 'When the key ended for good';
+COMMENT ON COLUMN falukeys.keys.compromised_at IS 'When the key ended for good because it had leaked';
+COMMENT ON COLUMN falukeys.keys.meta IS 'The application''s own, handed out by verify_key';
+COMMENT ON COLUMN falukeys.keys.created_at IS 'When the key was created or registered';
+COMMENT ON COLUMN falukeys.keys.created_by IS 'The role that did it';
+COMMENT ON COLUMN falukeys.keys.imported IS 'Was it made elsewhere?';
+COMMENT ON COLUMN falukeys.keys.public_key IS 'The full text of a public key, NULL for others';
+COMMENT ON COLUMN falukeys.keys.description IS 'For people';
+COMMENT ON COLUMN falukeys.keys.saved_in IS 'Where the owner keeps the secret';
+COMMENT ON COLUMN falukeys.keys.revoke_reason IS 'Why the key ended, as revoke_key or report_compromised_key was told';
+
+CREATE TABLE falukeys.retired_secrets (
+	secret falukeys.apikey NOT NULL,
+	key_id text COLLATE "C" NOT NULL,
+	retired_at timestamptz NOT NULL,
+	valid_until timestamptz NOT NULL,
+	compromised_at timestamptz,
+	CONSTRAINT retired_secrets_pkey PRIMARY KEY (secret)
+);
+CREATE INDEX retired_secrets_by_key ON falukeys.retired_secrets (key_id);
+COMMENT ON TABLE falukeys.retired_secrets IS 'Secrets that their keys had before: no digest is ever used twice';
+COMMENT ON COLUMN falukeys.retired_secrets.secret IS 'The handle';
+COMMENT ON COLUMN falukeys.retired_secrets.key_id IS 'The key that it belonged to, which for a temporary key may be purged';
+COMMENT ON COLUMN falukeys.retired_secrets.retired_at IS 'When it was replaced';
+COMMENT ON COLUMN falukeys.retired_secrets.valid_until IS 'The end of its grace';
+COMMENT ON COLUMN falukeys.retired_secrets.compromised_at IS 'When it was reported as leaked';
+
+CREATE TABLE falukeys.key_objects (
+	key_id text COLLATE "C" NOT NULL,
+	object_id text COLLATE "C" NOT NULL,
+	CONSTRAINT key_objects_pkey PRIMARY KEY (key_id, object_id),
+	CONSTRAINT key_objects_key_id_fkey FOREIGN KEY (key_id) REFERENCES falukeys.keys (id) ON DELETE CASCADE
+);
+COMMENT ON TABLE falukeys.key_objects IS 'The objects that a temporary key is for';
+COMMENT ON COLUMN falukeys.key_objects.key_id IS 'The temporary key';
+COMMENT ON COLUMN falukeys.key_objects.object_id IS 'An object, as the application names it';
+
+CREATE TABLE falukeys.key_usage (
+	key_id text COLLATE "C" NOT NULL,
+	uses bigint NOT NULL DEFAULT 0,
+	denials bigint NOT NULL DEFAULT 0,
+	last_used_at timestamptz,
+	last_client inet,
+	CONSTRAINT key_usage_pkey PRIMARY KEY (key_id),
+	CONSTRAINT key_usage_key_id_fkey FOREIGN KEY (key_id) REFERENCES falukeys.keys (id) ON DELETE CASCADE
+);
+COMMENT ON TABLE falukeys.key_usage IS 'How often each key was used, as of the last flush';
+COMMENT ON COLUMN falukeys.key_usage.key_id IS 'The key';
+COMMENT ON COLUMN falukeys.key_usage.uses IS 'Verifications that ended in valid';
+COMMENT ON COLUMN falukeys.key_usage.denials IS 'Verifications that ended in anything else';
+COMMENT ON COLUMN falukeys.key_usage.last_used_at IS 'The last valid verification';
+COMMENT ON COLUMN falukeys.key_usage.last_client IS 'The client of the last valid verification that named one';
+
+CREATE FUNCTION falukeys.create_key(workspace text, kind falukeys.key_kind, mode falukeys.key_mode,
+	description text DEFAULT NULL, permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL,
+	expires_at timestamptz DEFAULT NULL, not_before timestamptz DEFAULT NULL,
+	meta jsonb DEFAULT NULL, reveal boolean DEFAULT true, OUT id text, OUT key text)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_create';
+COMMENT ON FUNCTION falukeys.create_key IS 'Creates a public or secret key; with reveal its text is returned, for a live secret this once; without, it waits sealed for reveal_key. Say SELECT * FROM. 22023 for a bad argument, 55000 where the workspace is closed, or not approved and the mode is live. Developers of the workspace';
+
+CREATE FUNCTION falukeys.create_temporary_key(workspace text, mode falukeys.key_mode, objects text[],
+	permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL, ttl interval DEFAULT '1 hour',
+	OUT id text, OUT key text)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_create_temporary';
+COMMENT ON FUNCTION falukeys.create_temporary_key IS 'Creates a key for at least one object and at most 24 hours, shown this once. Say SELECT * FROM. 22023 for a bad argument, 55000 where the workspace is closed, or not approved and the mode is live. Developers of the workspace';
+
+CREATE FUNCTION falukeys.import_key(workspace text, key text, description text DEFAULT NULL,
+	permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL, expires_at timestamptz DEFAULT NULL,
+	meta jsonb DEFAULT NULL) RETURNS text
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_import';
+COMMENT ON FUNCTION falukeys.import_key IS 'Registers a public or secret key made elsewhere, kind and mode by its prefix; its id. 22P02 for a malformed key, 22023 for a temporary one or another bad argument, 23505 where it is or was registered, 55000 where the workspace is closed, or not approved and the key is live. Developers of the workspace';
+
+CREATE FUNCTION falukeys.import_key_digest(workspace text, key falukeys.apikey, description text DEFAULT NULL,
+	permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL, expires_at timestamptz DEFAULT NULL,
+	meta jsonb DEFAULT NULL) RETURNS text
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_import_digest';
+COMMENT ON FUNCTION falukeys.import_key_digest IS 'Registers a secret key of which only the SHA-256 digest is known; as import_key. A public key is registered by its text, 22023. Developers of the workspace';
+
+CREATE FUNCTION falukeys.reveal_key(key_id text, saved_in text DEFAULT NULL) RETURNS text
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_reveal';
+COMMENT ON FUNCTION falukeys.reveal_key(text, text) IS 'The text of a key: of public ones and test secrets always, of a live secret once ever, even if the transaction rolls back; saved_in says where the caller keeps it. 55000 for a second reveal and for imported and temporary keys, 25006 for a live secret where nothing can be written. Developers of the workspace';
+
+CREATE FUNCTION falukeys.annotate_key(key_id text, description text DEFAULT NULL, saved_in text DEFAULT NULL,
+	meta jsonb DEFAULT NULL) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_annotate';
+COMMENT ON FUNCTION falukeys.annotate_key IS 'Changes what a key is described by; NULL leaves as it is. Developers of the workspace';
+
+CREATE FUNCTION falukeys.roll_key(key_id text, grace interval DEFAULT '0', reveal boolean DEFAULT true,
+	OUT id text, OUT key text)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_roll';
+COMMENT ON FUNCTION falukeys.roll_key IS 'A new secret for the same key; the old one is invalid from commit, or after a grace of at most 30 days. Say SELECT * FROM. 22023 for a bad grace, 55000 where the key is revoked, compromised, expired, temporary or its workspace closed. Developers of the workspace';
+
+CREATE FUNCTION falukeys.end_grace(key_id text) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_end_grace';
+COMMENT ON FUNCTION falukeys.end_grace(text) IS 'Ends the grace of the secrets that the key had before. Developers of the workspace';
+
+CREATE FUNCTION falukeys.disable_key(key_id text) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_disable';
+COMMENT ON FUNCTION falukeys.disable_key(text) IS 'The key is refused until enable_key. Developers of the workspace, and operators';
+
+CREATE FUNCTION falukeys.enable_key(key_id text) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_enable';
+COMMENT ON FUNCTION falukeys.enable_key(text) IS 'Takes disable_key back. Developers of the workspace';
+
+CREATE FUNCTION falukeys.revoke_key(key_id text, reason text DEFAULT NULL) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_revoke';
+COMMENT ON FUNCTION falukeys.revoke_key(text, text) IS 'Ends a key for good, with every secret it had. Developers of the workspace, and operators';
+
+CREATE FUNCTION falukeys.set_key_validity(key_id text, not_before timestamptz, expires_at timestamptz) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_set_validity';
+COMMENT ON FUNCTION falukeys.set_key_validity IS 'Sets from when and until when a key is valid; NULL: no bound. 22023 where there is nothing between, 55000 where the key has expired. Developers of the workspace';
+
+CREATE FUNCTION falukeys.purge_keys(older_than interval) RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_purge';
+COMMENT ON FUNCTION falukeys.purge_keys(interval) IS 'Drops the temporary keys that ended longer ago, and answers how many; their digests stay taken. 22023 for a negative interval. Superusers and operators';

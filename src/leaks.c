@@ -1,0 +1,137 @@
+/*
+ * leaks.c
+ *		Keys that turned up where they should not be.
+ *
+ * Calls verdict, lifecycle, registration and events.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "argument.h"
+#include "events.h"
+#include "lifecycle.h"
+#include "registration.h"
+#include "statement.h"
+#include "store.h"
+#include "verdict.h"
+
+PG_FUNCTION_INFO_V1(leaks_report);
+
+/* A key whose secret is out, and which can go on with another one */
+static void
+reissue(const text *key_id, const KeyFacts *facts)
+{
+	PlainKey   *key = apikey_generate(facts->secret.kind, facts->secret.mode);
+
+	lifecycle_replace_secret(key_id, facts, key, DT_NOEND, GetCurrentTimestamp());
+	registration_keep(key_id, key, false);
+}
+
+static void
+end_key(const text *key_id, text *source)
+{
+	STATEMENT_RUN("UPDATE falukeys.keys SET compromised_at = $2,"
+				  " revoke_reason = coalesce(revoke_reason, $3)"
+				  " WHERE id = $1 AND compromised_at IS NULL",
+				  parameter_text(key_id),
+				  parameter_timestamp(GetCurrentTimestamp()),
+				  parameter_text(source));
+}
+
+static void
+record(const text *key_id, const KeyFacts *facts, text *source, const char *secret)
+{
+	EVENTS_RECORD("key.compromised", cstring_to_text(facts->workspace_id.text), key_id,
+				  {"source", source ? text_to_cstring(source) : NULL},
+				  {"secret", secret});
+}
+
+/* A secret that was replaced already ends alone, and only its grace is left to end. */
+static void
+report_retired(const text *key_id, const ApiKey *secret, const KeyFacts *facts, text *source)
+{
+	if (STATEMENT_RUN("UPDATE falukeys.retired_secrets SET compromised_at = $2"
+					  " WHERE secret = $1 AND compromised_at IS NULL",
+					  parameter_of("apikey", ApiKeyPGetDatum(secret), false),
+					  parameter_timestamp(GetCurrentTimestamp())) > 0)
+		record(key_id, facts, source, "retired");
+}
+
+static void
+report_key(const text *key_id, const ApiKey *secret, text *source)
+{
+	Statement	statement;
+	VerdictRequest nothing = {0};
+	StoreReader reader;
+	Verdict		verdict;
+	KeyFacts	facts;
+
+	statement_begin(&statement);
+	lifecycle_lock_key(key_id, &facts);
+	store_reader_begin(&reader);
+	verdict_reach(&reader, secret, &nothing, &verdict);
+	store_reader_end(&reader);
+
+	/* The key may have been rolled while we waited for its row. */
+	if (!crypto_equal(&facts.secret, secret, sizeof(ApiKey)))
+		report_retired(key_id, secret, &facts, source);
+	else if (secret->kind == 's' &&
+			 (verdict.code == VERDICT_NOT_YET_VALID || verdict.code >= VERDICT_WRONG_MODE))
+	{
+		reissue(key_id, &facts);
+		record(key_id, &facts, source, "reissued");
+	}
+	else
+		end_key(key_id, source);
+	statement_end(&statement);
+}
+
+/* The key that a secret belongs or belonged to, NULL for an unknown one */
+static text *
+find_key(const ApiKey *secret)
+{
+	StoreReader reader;
+	KeyFacts	facts;
+	RetiredFacts retired;
+	text	   *id = NULL;
+
+	store_reader_begin(&reader);
+	if (store_key_by_secret(&reader, secret, &facts))
+		id = cstring_to_text(facts.id.text);
+	else if (store_retired(&reader, secret, &retired))
+	{
+		id = cstring_to_text(retired.key_id.text);
+		if (!store_key_by_id(&reader, id, &facts))
+			id = NULL;
+	}
+	store_reader_end(&reader);
+	return id;
+}
+
+Datum
+leaks_report(PG_FUNCTION_ARGS)
+{
+	text	   *plaintext = argument_text(fcinfo, 0, "key");
+	text	   *source = argument_stored_text(fcinfo, 1);
+	ApiKey		secret;
+	KeyFormatError error;
+	text	   *key_id;
+
+	error = apikey_from_text(VARDATA_ANY(plaintext), VARSIZE_ANY_EXHDR(plaintext), &secret);
+	if (error != KEY_FORMAT_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("argument \"%s\" must be a plaintext key", "key"),
+				 errdetail("%s", key_format_explain(error))));
+	if (secret.kind == 'p')
+		argument_refuse("key", "a secret or temporary key; public keys are no secrets");
+
+	key_id = find_key(&secret);
+	if (key_id == NULL)
+		PG_RETURN_NULL();
+
+	report_key(key_id, &secret, source);
+	PG_RETURN_TEXT_P(key_id);
+}

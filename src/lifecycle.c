@@ -1,0 +1,286 @@
+/*
+ * lifecycle.c
+ *		From one secret to the next, and to the end of a key.
+ *
+ * Calls access, registration, guards and events.  What a change is recorded as,
+ * and what may never be changed back, the triggers see to.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "access.h"
+#include "argument.h"
+#include "events.h"
+#include "guards.h"
+#include "keys.h"
+#include "lifecycle.h"
+#include "registration.h"
+#include "statement.h"
+#include "store.h"
+
+#define MAX_GRACE_DAYS	30
+
+PG_FUNCTION_INFO_V1(lifecycle_roll);
+PG_FUNCTION_INFO_V1(lifecycle_end_grace);
+PG_FUNCTION_INFO_V1(lifecycle_disable);
+PG_FUNCTION_INFO_V1(lifecycle_enable);
+PG_FUNCTION_INFO_V1(lifecycle_revoke);
+PG_FUNCTION_INFO_V1(lifecycle_set_validity);
+PG_FUNCTION_INFO_V1(lifecycle_purge);
+
+void
+lifecycle_lock_key(const text *key_id, KeyFacts *facts)
+{
+	StoreReader reader;
+	bool		found;
+
+	STATEMENT_RUN("SELECT FROM falukeys.keys WHERE id = $1 FOR UPDATE",
+				  parameter_text(key_id));
+	store_reader_begin(&reader);
+	found = store_key_by_id(&reader, key_id, facts);
+	store_reader_end(&reader);
+	if (!found)
+		elog(ERROR, "key \"%s\" is gone", text_to_cstring(key_id));
+}
+
+/* Secrets from before that are still good, but for those that were reported */
+static uint64
+end_graces(const text *key_id)
+{
+	return STATEMENT_RUN("UPDATE falukeys.retired_secrets SET valid_until = $2"
+						 " WHERE key_id = $1 AND valid_until > $2 AND compromised_at IS NULL",
+						 parameter_text(key_id), parameter_timestamp(GetCurrentTimestamp()));
+}
+
+void
+lifecycle_replace_secret(const text *key_id, const KeyFacts *facts, const PlainKey *key,
+						 TimestampTz valid_until, TimestampTz compromised_at)
+{
+	(void) end_graces(key_id);
+	GUARDS_RUN_WITH_PASS(GUARD_PASS_ROLL,
+						 "UPDATE falukeys.keys SET secret = $2, public_key = $3, imported = false,"
+						 " saved_in = NULL WHERE id = $1",
+						 parameter_text(key_id),
+						 parameter_of("apikey", ApiKeyPGetDatum(&key->handle), false),
+						 parameter_string(key->handle.kind == 'p' ? key->text : NULL));
+	STATEMENT_RUN("INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until, compromised_at)"
+				  " VALUES ($1, $2, $3, $4, $5)",
+				  parameter_of("apikey", ApiKeyPGetDatum(&facts->secret), false),
+				  parameter_text(key_id),
+				  parameter_timestamp(GetCurrentTimestamp()),
+				  parameter_timestamp(valid_until),
+				  (Parameter) {TIMESTAMPTZOID, TimestampTzGetDatum(compromised_at),
+					  TIMESTAMP_IS_NOEND(compromised_at)});
+}
+
+static void
+refuse_roll(const char *id, const char *why)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("key \"%s\" cannot be rolled", id),
+			 errdetail("%s", why),
+			 errhint("Create another key.")));
+}
+
+static void
+check_rollable(const KeyFacts *facts)
+{
+	StoreReader reader;
+	WorkspaceState state = WORKSPACE_CLOSED;
+
+	store_reader_begin(&reader);
+	(void) store_workspace_state(&reader, &facts->workspace_id, &state);
+	store_reader_end(&reader);
+
+	if (facts->secret.kind == 't')
+		refuse_roll(facts->id.text, "It is a temporary key.");
+	if (facts->compromised)
+		refuse_roll(facts->id.text, "It was reported as compromised.");
+	if (facts->revoked)
+		refuse_roll(facts->id.text, "It was revoked.");
+	if (facts->expires_at <= GetCurrentTimestamp())
+		refuse_roll(facts->id.text, "It has expired.");
+	if (state == WORKSPACE_CLOSED)
+		refuse_roll(facts->id.text, "Its workspace is closed.");
+}
+
+static TimestampTz
+grace_end(FunctionCallInfo fcinfo, int number, const KeyFacts *facts)
+{
+	Interval	limit = {.day = MAX_GRACE_DAYS};
+	Interval	none = {0};
+	Datum		grace = PG_GETARG_DATUM(number);
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz end;
+
+	if (DatumGetBool(DirectFunctionCall2(interval_lt, grace, IntervalPGetDatum(&none))) ||
+		DatumGetBool(DirectFunctionCall2(interval_gt, grace, IntervalPGetDatum(&limit))))
+		argument_refuse("grace", "between 0 and 30 days");
+	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												  TimestampTzGetDatum(now), grace));
+	end = Min(end, now + MAX_GRACE_DAYS * USECS_PER_DAY);
+	return Min(end, facts->expires_at);
+}
+
+Datum
+lifecycle_roll(PG_FUNCTION_ARGS)
+{
+	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	KeyFacts	facts;
+	PlainKey   *key;
+	TimestampTz valid_until;
+	bool		reveal;
+	Statement	statement;
+	Datum		result;
+
+	argument_require(fcinfo, 1, "grace");
+	argument_require(fcinfo, 2, "reveal");
+	reveal = PG_GETARG_BOOL(2);
+	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
+
+	statement_begin(&statement);
+	lifecycle_lock_key(key_id, &facts);
+	check_rollable(&facts);
+	valid_until = grace_end(fcinfo, 1, &facts);
+	key = apikey_generate(facts.secret.kind, facts.secret.mode);
+	lifecycle_replace_secret(key_id, &facts, key, valid_until, DT_NOEND);
+	registration_keep(key_id, key, reveal);
+	EVENTS_RECORD("key.rolled", cstring_to_text(facts.workspace_id.text), key_id,
+				  {"valid_until", timestamptz_to_str(valid_until)});
+	MemoryContextSwitchTo(statement.caller_context);
+	result = keys_id_and_text(fcinfo, key_id, reveal ? key->text : NULL);
+	statement_end(&statement);
+	return result;
+}
+
+Datum
+lifecycle_end_grace(PG_FUNCTION_ARGS)
+{
+	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	KeyFacts	facts;
+	Statement	statement;
+
+	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
+	statement_begin(&statement);
+	if (end_graces(key_id) > 0)
+		events_record("key.grace_ended", cstring_to_text(facts.workspace_id.text), key_id, 0, NULL);
+	statement_end(&statement);
+	PG_RETURN_VOID();
+}
+
+static void
+set_disabled(const text *key_id, bool disabled)
+{
+	Statement	statement;
+
+	statement_begin(&statement);
+	STATEMENT_RUN("UPDATE falukeys.keys SET disabled = $2 WHERE id = $1 AND disabled <> $2",
+				  parameter_text(key_id), parameter_boolean(disabled));
+	statement_end(&statement);
+}
+
+Datum
+lifecycle_disable(PG_FUNCTION_ARGS)
+{
+	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	KeyFacts	facts;
+
+	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
+	set_disabled(key_id, true);
+	PG_RETURN_VOID();
+}
+
+Datum
+lifecycle_enable(PG_FUNCTION_ARGS)
+{
+	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	KeyFacts	facts;
+
+	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
+	set_disabled(key_id, false);
+	PG_RETURN_VOID();
+}
+
+Datum
+lifecycle_revoke(PG_FUNCTION_ARGS)
+{
+	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	KeyFacts	facts;
+	Statement	statement;
+	uint64		revoked;
+
+	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
+	statement_begin(&statement);
+	revoked = STATEMENT_RUN("UPDATE falukeys.keys SET revoked_at = $2, revoke_reason = $3"
+							" WHERE id = $1 AND revoked_at IS NULL",
+							parameter_text(key_id),
+							parameter_timestamp(GetCurrentTimestamp()),
+							parameter_text(argument_stored_text(fcinfo, 1)));
+	statement_end(&statement);
+	if (revoked == 0)
+		ereport(NOTICE,
+				(errmsg("key \"%s\" is revoked already", argument_shown(key_id))));
+	PG_RETURN_VOID();
+}
+
+static Parameter
+bound_argument(FunctionCallInfo fcinfo, int number)
+{
+	bool		none = PG_ARGISNULL(number) ||
+		TIMESTAMP_NOT_FINITE(PG_GETARG_TIMESTAMPTZ(number));
+
+	return (Parameter) {TIMESTAMPTZOID, none ? (Datum) 0 : PG_GETARG_DATUM(number), none};
+}
+
+Datum
+lifecycle_set_validity(PG_FUNCTION_ARGS)
+{
+	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	Parameter	not_before = bound_argument(fcinfo, 1);
+	Parameter	expires_at = bound_argument(fcinfo, 2);
+	KeyFacts	facts;
+	Statement	statement;
+
+	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
+	if (!not_before.null && !expires_at.null &&
+		DatumGetTimestampTz(not_before.value) >= DatumGetTimestampTz(expires_at.value))
+		argument_refuse("not_before", "before \"expires_at\"");
+	/* Even setting the same again would promise what is over. */
+	if (facts.expires_at <= GetCurrentTimestamp())
+		guards_refuse("an expired key cannot be revived", "Create another key.");
+
+	statement_begin(&statement);
+	STATEMENT_RUN("UPDATE falukeys.keys SET not_before = $2, expires_at = $3 WHERE id = $1",
+				  parameter_text(key_id), not_before, expires_at);
+	statement_end(&statement);
+	PG_RETURN_VOID();
+}
+
+/* Their digests stay taken, as those of every key that ever was. */
+Datum
+lifecycle_purge(PG_FUNCTION_ARGS)
+{
+	Interval	none = {0};
+	Statement	statement;
+	uint64		purged;
+
+	argument_require(fcinfo, 0, "older_than");
+	if (DatumGetBool(DirectFunctionCall2(interval_lt, PG_GETARG_DATUM(0), IntervalPGetDatum(&none))))
+		argument_refuse("older_than", "0 or more");
+
+	statement_begin(&statement);
+	purged = GUARDS_RUN_WITH_PASS(GUARD_PASS_PURGE,
+								  "WITH purged AS (DELETE FROM falukeys.keys WHERE kind = 'temporary'"
+								  " AND least(expires_at, revoked_at, compromised_at) < clock_timestamp() - $1"
+								  " RETURNING secret, id)"
+								  " INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until)"
+								  " SELECT secret, id, clock_timestamp(), clock_timestamp() FROM purged",
+								  parameter_interval(PG_GETARG_INTERVAL_P(0)));
+	statement_end(&statement);
+	PG_RETURN_INT64((int64) purged);
+}

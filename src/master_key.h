@@ -1,0 +1,49 @@
+/*
+ * master_key.h
+ *		The key outside the database under which secrets are sealed.
+ */
+#ifndef FALUKEYS_MASTER_KEY_H
+#define FALUKEYS_MASTER_KEY_H
+
+#include "postgres.h"
+
+#include "crypto.h"
+
+#define MASTER_KEY_FINGERPRINT_LENGTH	8
+#define MASTER_KEY_MAX_COUNT			8
+
+/* What is derived from one master key; the key itself is not kept. */
+typedef struct MasterKey
+{
+	uint8		sealing_key[CRYPTO_KEY_LENGTH];
+	uint8		fingerprint[MASTER_KEY_FINGERPRINT_LENGTH];
+} MasterKey;
+
+/* The first one seals; the others still open what a rotation has not reached. */
+typedef struct MasterKeys
+{
+	int			count;
+	MasterKey	keys[MASTER_KEY_MAX_COUNT];
+} MasterKeys;
+
+/* Settings */
+extern char *master_key_file;
+extern char *master_key_command;
+
+/* Answers false where the file does not exist; raises whatever else is wrong. */
+extern bool master_key_load(MasterKeys *keys);
+extern void master_key_create(void);
+extern void master_key_report_missing(void);
+
+/*
+ * A rotation puts a new key before the old ones, seals anew, and then drops the
+ * old ones.  Where a command gives the keys, neither is done here.
+ */
+extern void master_key_begin_rotation(void);
+extern void master_key_end_rotation(void);
+extern bool master_key_is_in_file(void);
+
+extern const MasterKey *master_key_find(const MasterKeys *keys, const uint8 *fingerprint);
+extern void master_key_cleanse(MasterKeys *keys);
+
+#endif							/* FALUKEYS_MASTER_KEY_H */

@@ -1,0 +1,207 @@
+/*
+ * registration.c
+ *		Bringing keys into the tables.
+ *
+ * Rules floor: calls store, vault, statement and events.  Functions that create
+ * and import come here, and so do the triggers that make a workspace's pairs.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "argument.h"
+#include "events.h"
+#include "registration.h"
+#include "store.h"
+#include "vault.h"
+
+void
+registration_init(KeyDraft *draft, const text *workspace)
+{
+	memset(draft, 0, sizeof(KeyDraft));
+	draft->workspace = workspace;
+	draft->not_before = DT_NOBEGIN;
+	draft->expires_at = DT_NOEND;
+}
+
+static void
+check_array(const char *name, const ArrayType *array, char kind)
+{
+	if (array == NULL)
+		return;
+	if (kind == 'p')
+		argument_refuse(name, "null for a public key, which only identifies its workspace");
+	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) == 0)
+		argument_refuse(name, "null or an array with at least one element");
+	if (array_contains_nulls(unconstify(ArrayType *, array)))
+		argument_refuse(name, "an array without null elements");
+}
+
+void
+registration_check_restrictions(const ArrayType *permissions, const ArrayType *networks, char kind)
+{
+	check_array("permissions", permissions, kind);
+	check_array("networks", networks, kind);
+}
+
+void
+registration_check_workspace(const text *workspace, char mode)
+{
+	StoreReader reader;
+	Identifier	id;
+	WorkspaceState state = WORKSPACE_CLOSED;
+	bool		exists;
+	bool		approved;
+
+	identifier_copy(&id, workspace);
+	store_reader_begin(&reader);
+	approved = store_workspace_was_approved(&reader, workspace, &exists);
+	(void) store_workspace_state(&reader, &id, &state);
+	store_reader_end(&reader);
+
+	if (exists && state == WORKSPACE_CLOSED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("workspace \"%s\" is closed", id.text)));
+	if (mode == 'l' && exists && !approved)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("workspace \"%s\" has not been approved", id.text),
+				 errdetail("Until then it has test keys only."),
+				 errhint("Approve it with falukeys.approve_workspace(), or use a test key.")));
+}
+
+void
+registration_report_duplicate(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("this key is, or was, registered already"),
+			 errhint("A key is registered once; create another one.")));
+	pg_unreachable();
+}
+
+static Parameter
+parameter_array(Oid type, ArrayType *array)
+{
+	return (Parameter) {type, PointerGetDatum(array), array == NULL};
+}
+
+/* The catalog is small; naming the unknown one is worth a query of its own. */
+static void
+check_permissions_exist(ArrayType *permissions)
+{
+	bool		null;
+
+	if (STATEMENT_RUN("SELECT asked FROM unnest($1) AS asked"
+					  " WHERE asked NOT IN (SELECT name FROM falukeys.permissions) LIMIT 1",
+					  parameter_array(TEXTARRAYOID, permissions)) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be an array of defined permissions", "permissions"),
+				 errdetail("\"%s\" is not one.",
+						   argument_shown(DatumGetTextPP(statement_result(1, &null)))),
+				 errhint("Define it with falukeys.define_permission().")));
+}
+
+void
+registration_set_permissions(const text *key_id, ArrayType *permissions)
+{
+	check_permissions_exist(permissions);
+	STATEMENT_RUN("DELETE FROM falukeys.key_permissions WHERE key_id = $1",
+				  parameter_text(key_id));
+	STATEMENT_RUN("INSERT INTO falukeys.key_permissions (key_id, permission)"
+				  " SELECT DISTINCT $1, asked FROM unnest($2) AS asked",
+				  parameter_text(key_id), parameter_array(TEXTARRAYOID, permissions));
+}
+
+void
+registration_set_networks(const text *key_id, ArrayType *networks)
+{
+	STATEMENT_RUN("DELETE FROM falukeys.key_networks WHERE key_id = $1",
+				  parameter_text(key_id));
+	STATEMENT_RUN("INSERT INTO falukeys.key_networks (key_id, network)"
+				  " SELECT DISTINCT $1, asked FROM unnest($2) AS asked",
+				  parameter_text(key_id), parameter_array(CIDRARRAYOID, networks));
+}
+
+static Parameter
+parameter_bound(TimestampTz value)
+{
+	return (Parameter) {TIMESTAMPTZOID, TimestampTzGetDatum(value),
+		TIMESTAMP_NOT_FINITE(value)};
+}
+
+static void
+insert_restrictions(const text *id, const KeyDraft *draft)
+{
+	if (draft->permissions != NULL)
+		registration_set_permissions(id, draft->permissions);
+	if (draft->networks != NULL)
+		registration_set_networks(id, draft->networks);
+	if (draft->objects != NULL)
+		STATEMENT_RUN("INSERT INTO falukeys.key_objects (key_id, object_id)"
+					  " SELECT DISTINCT $1, asked FROM unnest($2) AS asked",
+					  parameter_text(id), parameter_array(TEXTARRAYOID, draft->objects));
+}
+
+text *
+registration_insert(const KeyDraft *draft, const char *event)
+{
+	text	   *id = identifier_generate(IDENTIFIER_KEY);
+	Oid			kind = catalog_kind_oid(draft->secret.kind);
+	Oid			mode = catalog_mode_oid(draft->secret.mode);
+
+	/* A conflict is ours to report: the server would show the digest. */
+	if (STATEMENT_RUN("INSERT INTO falukeys.keys (id, workspace_id, secret, kind, mode,"
+					  " permissions_restricted, networks_restricted, not_before, expires_at,"
+					  " meta, imported, public_key, description)"
+					  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+					  " ON CONFLICT (secret) DO NOTHING",
+					  parameter_text(id),
+					  parameter_text(draft->workspace),
+					  parameter_of("apikey", ApiKeyPGetDatum(&draft->secret), false),
+					  parameter_of("key_kind", ObjectIdGetDatum(kind), false),
+					  parameter_of("key_mode", ObjectIdGetDatum(mode), false),
+					  parameter_boolean(draft->permissions != NULL),
+					  parameter_boolean(draft->networks != NULL),
+					  parameter_bound(draft->not_before),
+					  parameter_bound(draft->expires_at),
+					  (Parameter) {JSONBOID, draft->meta, draft->meta == 0},
+					  parameter_boolean(draft->imported),
+					  parameter_text(draft->public_key),
+					  parameter_text(draft->description)) == 0)
+		registration_report_duplicate();
+	insert_restrictions(id, draft);
+
+	EVENTS_RECORD(event, draft->workspace, id,
+				  {"kind", catalog_enum_label(kind)}, {"mode", catalog_enum_label(mode)});
+	return id;
+}
+
+void
+registration_keep(const text *key_id, const PlainKey *key, bool reveal)
+{
+	if (key->handle.kind != 's')
+		return;
+	if (key->handle.mode == 'l' && reveal)
+		vault_record_revealed(key_id, &key->handle);
+	else
+		vault_seal(key_id, key);
+}
+
+text *
+registration_create(KeyDraft *draft, char kind, char mode, bool reveal, PlainKey **key)
+{
+	text	   *id;
+
+	*key = apikey_generate(kind, mode);
+	draft->secret = (*key)->handle;
+	if (kind == 'p')
+		draft->public_key = cstring_to_text((*key)->text);
+	id = registration_insert(draft, "key.created");
+	registration_keep(id, *key, reveal);
+	return id;
+}

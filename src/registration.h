@@ -1,0 +1,57 @@
+/*
+ * registration.h
+ *		Bringing keys into the tables.
+ */
+#ifndef FALUKEYS_REGISTRATION_H
+#define FALUKEYS_REGISTRATION_H
+
+#include "postgres.h"
+
+#include "utils/array.h"
+
+#include "apikey.h"
+#include "statement.h"
+
+/* What a new key is to be; NULL pointers and infinite times: not said. */
+typedef struct KeyDraft
+{
+	const text *workspace;
+	ApiKey		secret;
+	const text *public_key;
+	bool		imported;
+	text	   *description;
+	ArrayType  *permissions;
+	ArrayType  *networks;
+	ArrayType  *objects;
+	TimestampTz not_before;
+	TimestampTz expires_at;
+	Datum		meta;			/* a jsonb, or 0 */
+} KeyDraft;
+
+extern void registration_init(KeyDraft *draft, const text *workspace);
+
+/* Arguments that restrict: not empty, without NULLs, not for public keys */
+extern void registration_check_restrictions(const ArrayType *permissions,
+											const ArrayType *networks, char kind);
+
+/* 55000 where the workspace takes no such key */
+extern void registration_check_workspace(const text *workspace, char mode);
+
+/* Within a statement_begin: a row for the draft, recorded as the event; its id */
+extern text *registration_insert(const KeyDraft *draft, const char *event);
+
+/* The same for a new public or secret key, which is generated here */
+extern text *registration_create(KeyDraft *draft, char kind, char mode, bool reveal,
+								 PlainKey **key);
+
+/* Within a statement_begin: the rows that restrict a key, in place of those before */
+extern void registration_set_permissions(const text *key_id, ArrayType *permissions);
+extern void registration_set_networks(const text *key_id, ArrayType *networks);
+
+/* Seals a new secret, or records that it has been shown. */
+extern void registration_keep(const text *key_id, const PlainKey *key, bool reveal);
+
+/* 23505, and no more than that is said of whose it is */
+extern pg_attribute_noreturn() void registration_report_duplicate(void);
+
+#endif							/* FALUKEYS_REGISTRATION_H */

@@ -1,0 +1,162 @@
+/*
+ * restrictions.c
+ *		What a key is restricted to, and the catalog of permissions.
+ *
+ * Calls access, registration and events.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "access.h"
+#include "argument.h"
+#include "events.h"
+#include "guards.h"
+#include "registration.h"
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(restrictions_define_permission);
+PG_FUNCTION_INFO_V1(restrictions_restrict_key);
+PG_FUNCTION_INFO_V1(restrictions_clear_permissions);
+PG_FUNCTION_INFO_V1(restrictions_clear_networks);
+
+static bool
+is_word_character(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* As the table's CHECK has it, but refused by the argument's name */
+static bool
+is_permission_name(const text *name)
+{
+	const char *characters = VARDATA_ANY(name);
+	int			length = VARSIZE_ANY_EXHDR(name);
+	bool		word_starts = true;
+
+	for (int i = 0; i < length; i++)
+	{
+		char		c = characters[i];
+
+		if (word_starts ? !(c >= 'a' && c <= 'z') : !(is_word_character(c) || c == '.'))
+			return false;
+		word_starts = c == '.';
+	}
+	return !word_starts;
+}
+
+Datum
+restrictions_define_permission(PG_FUNCTION_ARGS)
+{
+	text	   *name = argument_text(fcinfo, 0, "name");
+	text	   *description = argument_stored_text(fcinfo, 1);
+	Statement	statement;
+
+	if (!is_permission_name(name))
+		argument_refuse("name", "lower-case words joined by dots, such as messages.read");
+
+	statement_begin(&statement);
+	STATEMENT_RUN("INSERT INTO falukeys.permissions AS p (name, description) VALUES ($1, $2)"
+				  " ON CONFLICT (name) DO UPDATE SET description = excluded.description"
+				  " WHERE excluded.description IS NOT NULL"
+				  " AND p.description IS DISTINCT FROM excluded.description",
+				  parameter_text(name), parameter_text(description));
+	statement_end(&statement);
+	PG_RETURN_VOID();
+}
+
+/* As it stands in an event: its elements, not quoted, or NULL */
+static const char *
+array_shown(ArrayType *array, Oid element)
+{
+	Datum	   *values;
+	int			count;
+	StringInfoData shown;
+	Oid			output;
+	bool		varlena;
+
+	if (array == NULL)
+		return NULL;
+	initStringInfo(&shown);
+	getTypeOutputInfo(element, &output, &varlena);
+	deconstruct_array(array, element, -1, false, 'i', &values, NULL, &count);
+	for (int i = 0; i < count; i++)
+		appendStringInfo(&shown, "%s%s", i == 0 ? "" : ", ",
+						 OidOutputFunctionCall(output, values[i]));
+	return shown.data;
+}
+
+Datum
+restrictions_restrict_key(PG_FUNCTION_ARGS)
+{
+	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	ArrayType  *permissions = PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1);
+	ArrayType  *networks = PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2);
+	KeyFacts	facts;
+	Statement	statement;
+
+	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
+	registration_check_restrictions(permissions, networks, facts.secret.kind);
+	if (permissions == NULL && networks == NULL)
+		PG_RETURN_VOID();
+
+	statement_begin(&statement);
+	/* The row first: whoever else restricts the key waits for it. */
+	STATEMENT_RUN("UPDATE falukeys.keys SET permissions_restricted = permissions_restricted OR $2,"
+				  " networks_restricted = networks_restricted OR $3 WHERE id = $1",
+				  parameter_text(key_id),
+				  parameter_boolean(permissions != NULL),
+				  parameter_boolean(networks != NULL));
+	if (permissions != NULL)
+		registration_set_permissions(key_id, permissions);
+	if (networks != NULL)
+		registration_set_networks(key_id, networks);
+	EVENTS_RECORD("key.restricted", cstring_to_text(facts.workspace_id.text), key_id,
+				  {"permissions", array_shown(permissions, TEXTOID)},
+				  {"networks", array_shown(networks, CIDROID)});
+	statement_end(&statement);
+	PG_RETURN_VOID();
+}
+
+static void
+clear(FunctionCallInfo fcinfo, const char *update, const char *delete, const char *what)
+{
+	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	KeyFacts	facts;
+	Statement	statement;
+
+	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
+	if (facts.secret.kind == 't')
+		guards_refuse("a temporary key keeps its restrictions", "Create another one.");
+	statement_begin(&statement);
+	if (STATEMENT_RUN(update, parameter_text(key_id)) > 0)
+	{
+		STATEMENT_RUN(delete, parameter_text(key_id));
+		EVENTS_RECORD("key.restricted", cstring_to_text(facts.workspace_id.text), key_id,
+					  {"cleared", what});
+	}
+	statement_end(&statement);
+}
+
+Datum
+restrictions_clear_permissions(PG_FUNCTION_ARGS)
+{
+	clear(fcinfo,
+		  "UPDATE falukeys.keys SET permissions_restricted = false WHERE id = $1 AND permissions_restricted",
+		  "DELETE FROM falukeys.key_permissions WHERE key_id = $1",
+		  "permissions");
+	PG_RETURN_VOID();
+}
+
+Datum
+restrictions_clear_networks(PG_FUNCTION_ARGS)
+{
+	clear(fcinfo,
+		  "UPDATE falukeys.keys SET networks_restricted = false WHERE id = $1 AND networks_restricted",
+		  "DELETE FROM falukeys.key_networks WHERE key_id = $1",
+		  "networks");
+	PG_RETURN_VOID();
+}

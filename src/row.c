@@ -1,0 +1,187 @@
+/*
+ * row.c
+ *		The row that a trigger was called for, its columns by name.
+ *
+ * Ground floor: calls apikey.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
+
+#include "apikey.h"
+#include "row.h"
+
+static void
+deform(HeapTuple tuple, TupleDesc descriptor, Datum **values, bool **nulls)
+{
+	*values = palloc(descriptor->natts * sizeof(Datum));
+	*nulls = palloc(descriptor->natts * sizeof(bool));
+	heap_deform_tuple(tuple, descriptor, *values, *nulls);
+}
+
+void
+row_begin(FunctionCallInfo fcinfo, TriggerRow *row)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("this function can only be called as a trigger")));
+
+	memset(row, 0, sizeof(TriggerRow));
+	row->trigger = (TriggerData *) fcinfo->context;
+	row->descriptor = RelationGetDescr(row->trigger->tg_relation);
+	if (row_is_insert(row))
+		deform(row->trigger->tg_trigtuple, row->descriptor, &row->values, &row->nulls);
+	else
+		deform(row->trigger->tg_trigtuple, row->descriptor, &row->old_values, &row->old_nulls);
+	if (row_is_update(row))
+		deform(row->trigger->tg_newtuple, row->descriptor, &row->values, &row->nulls);
+}
+
+bool
+row_is_insert(const TriggerRow *row)
+{
+	return TRIGGER_FIRED_BY_INSERT(row->trigger->tg_event);
+}
+
+bool
+row_is_update(const TriggerRow *row)
+{
+	return TRIGGER_FIRED_BY_UPDATE(row->trigger->tg_event);
+}
+
+bool
+row_is_delete(const TriggerRow *row)
+{
+	return TRIGGER_FIRED_BY_DELETE(row->trigger->tg_event);
+}
+
+static int
+column_index(const TriggerRow *row, const char *column)
+{
+	int			number = SPI_fnumber(row->descriptor, column);
+
+	if (number <= 0)
+		elog(ERROR, "relation \"%s\" has no column \"%s\"",
+			 RelationGetRelationName(row->trigger->tg_relation), column);
+	return number - 1;
+}
+
+Datum
+row_value(TriggerRow *row, const char *column, bool *null)
+{
+	int			i = column_index(row, column);
+
+	*null = row->nulls[i];
+	return row->values[i];
+}
+
+Datum
+row_old_value(TriggerRow *row, const char *column, bool *null)
+{
+	int			i = column_index(row, column);
+
+	*null = row->old_nulls[i];
+	return row->old_values[i];
+}
+
+bool
+row_is_null(TriggerRow *row, const char *column)
+{
+	return row->nulls[column_index(row, column)];
+}
+
+bool
+row_was_null(TriggerRow *row, const char *column)
+{
+	return row->old_nulls[column_index(row, column)];
+}
+
+bool
+row_differs(TriggerRow *row, const char *column)
+{
+	int			i = column_index(row, column);
+	Form_pg_attribute attribute = TupleDescAttr(row->descriptor, i);
+
+	if (row->nulls[i] || row->old_nulls[i])
+		return row->nulls[i] != row->old_nulls[i];
+	return !datum_image_eq(row->values[i], row->old_values[i],
+						   attribute->attbyval, attribute->attlen);
+}
+
+void
+row_set(TriggerRow *row, const char *column, Datum value)
+{
+	int			i = column_index(row, column);
+
+	row->values[i] = value;
+	row->nulls[i] = false;
+	row->changed = true;
+}
+
+void
+row_set_null(TriggerRow *row, const char *column)
+{
+	int			i = column_index(row, column);
+
+	row->nulls[i] = true;
+	row->changed = true;
+}
+
+void
+row_redact(TriggerRow *row, const char *column)
+{
+	if (!row_is_null(row, column) &&
+		(row_is_insert(row) || row_differs(row, column)))
+		row_set(row, column, PointerGetDatum(apikey_redact_text(row_text(row, column))));
+}
+
+Datum
+row_result(TriggerRow *row)
+{
+	if (row->changed)
+		return PointerGetDatum(heap_form_tuple(row->descriptor, row->values, row->nulls));
+	if (row_is_update(row))
+		return PointerGetDatum(row->trigger->tg_newtuple);
+	return PointerGetDatum(row->trigger->tg_trigtuple);
+}
+
+text *
+row_text(TriggerRow *row, const char *column)
+{
+	bool		null;
+	Datum		value = row_value(row, column, &null);
+
+	return null ? NULL : DatumGetTextPP(value);
+}
+
+text *
+row_old_text(TriggerRow *row, const char *column)
+{
+	bool		null;
+	Datum		value = row_old_value(row, column, &null);
+
+	return null ? NULL : DatumGetTextPP(value);
+}
+
+bool
+row_boolean(TriggerRow *row, const char *column)
+{
+	bool		null;
+	Datum		value = row_value(row, column, &null);
+
+	return !null && DatumGetBool(value);
+}
+
+bool
+row_old_boolean(TriggerRow *row, const char *column)
+{
+	bool		null;
+	Datum		value = row_old_value(row, column, &null);
+
+	return !null && DatumGetBool(value);
+}

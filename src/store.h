@@ -1,0 +1,122 @@
+/*
+ * store.h
+ *		Direct reads of our tables, each through one fresh snapshot.
+ */
+#ifndef FALUKEYS_STORE_H
+#define FALUKEYS_STORE_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "datatype/timestamp.h"
+#include "executor/tuptable.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+#include "apikey.h"
+#include "catalog.h"
+#include "identifier.h"
+
+/* All reads between begin and end see the same: what was committed at begin. */
+typedef struct StoreReader
+{
+	Snapshot	snapshot;
+	uint64		generation;
+} StoreReader;
+
+/* A scan of the rows whose first index column equals one value */
+typedef struct StoreScan
+{
+	Relation	table;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	Snapshot	filter;			/* to be applied by us, or NULL */
+} StoreScan;
+
+/* A row of keys, without what only people read */
+typedef struct KeyFacts
+{
+	Identifier	id;
+	Identifier	workspace_id;
+	ApiKey		secret;
+	Oid			kind_oid;
+	Oid			mode_oid;
+	bool		disabled;
+	bool		permissions_restricted;
+	bool		networks_restricted;
+	bool		imported;
+	TimestampTz not_before;		/* -infinity where there is no bound */
+	TimestampTz expires_at;		/* infinity where there is no bound */
+	bool		revoked;
+	bool		compromised;
+	Datum		meta;			/* detoasted, or 0 for a NULL */
+} KeyFacts;
+
+typedef struct RetiredFacts
+{
+	Identifier	key_id;
+	TimestampTz valid_until;
+	TimestampTz compromised_at; /* infinity where it was not reported */
+} RetiredFacts;
+
+/* Column numbers of what is read directly */
+#define KEYS_ID						1
+#define KEYS_WORKSPACE_ID			2
+#define KEYS_SECRET					3
+#define KEYS_KIND					4
+#define KEYS_MODE					5
+#define KEYS_DISABLED				6
+#define KEYS_PERMISSIONS_RESTRICTED	7
+#define KEYS_NETWORKS_RESTRICTED	8
+#define KEYS_NOT_BEFORE				9
+#define KEYS_EXPIRES_AT				10
+#define KEYS_REVOKED_AT				11
+#define KEYS_COMPROMISED_AT			12
+#define KEYS_META					13
+#define KEYS_IMPORTED				16
+
+#define RETIRED_KEY_ID				2
+#define RETIRED_VALID_UNTIL			4
+#define RETIRED_COMPROMISED_AT		5
+
+#define SEALED_SECRET				1
+#define SEALED_KEY_ID				2
+#define SEALED_SEAL					3
+#define SEALED_REVEALED_BY			5
+#define SEALED_FIRST_SAVED_IN		6
+
+#define MEMBERS_MEMBER				2
+#define MEMBERS_ROLE				3
+
+#define WORKSPACES_STATE			2
+#define WORKSPACES_APPROVED_AT		6
+
+#define RESTRICTION_VALUE			2	/* key_permissions, key_networks, key_objects */
+
+extern void store_reader_begin(StoreReader *reader);
+extern void store_reader_end(StoreReader *reader);
+
+extern void store_scan_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
+							 CatalogRelation index, LOCKMODE lock, Datum value);
+extern void store_scan_all_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
+								 CatalogRelation index, LOCKMODE lock);
+extern bool store_scan_next(StoreScan *scan);
+extern Datum store_scan_value(StoreScan *scan, int column, bool *null);
+extern void store_scan_end(StoreScan *scan);
+
+extern bool store_key_by_secret(StoreReader *reader, const ApiKey *secret, KeyFacts *facts);
+extern bool store_key_by_id(StoreReader *reader, const text *id, KeyFacts *facts);
+extern bool store_retired(StoreReader *reader, const ApiKey *secret, RetiredFacts *facts);
+extern bool store_workspace_state(StoreReader *reader, const Identifier *id, WorkspaceState *state);
+extern bool store_workspace_was_approved(StoreReader *reader, const text *id, bool *exists);
+
+/*
+ * Does the table hold this digest, in a row that is committed or ours?  Waits
+ * for whoever is just writing or deleting such a row.
+ */
+extern bool store_digest_is_taken(CatalogRelation table, CatalogRelation index,
+								  const ApiKey *secret);
+
+#endif							/* FALUKEYS_STORE_H */

@@ -1,0 +1,627 @@
+/*
+ * vault.c
+ *		Sealed secrets, and their one-time opening.
+ *
+ * Storage floor: calls store, master_key, statement, standby and crypto.
+ *
+ * A transaction that reveals a live secret may roll back after its client has
+ * seen the plaintext.  So the mark is no part of the transaction: under the
+ * buffer's exclusive lock, the only row that a secret ever has is changed where
+ * it stands, through WAL of its own, which is flushed, and acknowledged by the
+ * synchronous standbys, before the plaintext leaves this room.
+ *
+ * Whoever seals or reveals holds ROW EXCLUSIVE on sealed_secrets from before it
+ * reads the master key, and a rotation excludes them.
+ */
+#include "postgres.h"
+
+#include "access/generic_xlog.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "replication/syncrep.h"
+#include "replication/walsender_private.h"
+#include "storage/bufmgr.h"
+#include "storage/lwlock.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "master_key.h"
+#include "standby.h"
+#include "statement.h"
+#include "store.h"
+#include "vault.h"
+
+#define SEAL_VERSION	1
+
+#define SEAL_CLOSED		1		/* holds a ciphertext */
+#define SEAL_SPENT		2		/* held one, or never did: zeros */
+
+/* Which database a live secret may be opened in; zeros for a test one */
+typedef struct SealBinding
+{
+	uint8		system[8];
+	uint8		database[4];
+} SealBinding;
+
+/* The content of column seal, as on disk; only bytes, so no padding */
+typedef struct Seal
+{
+	uint8		version;
+	uint8		state;
+	uint8		fingerprint[MASTER_KEY_FINGERPRINT_LENGTH];
+	SealBinding binding;
+	uint8		nonce[CRYPTO_NONCE_LENGTH];
+	uint8		tag[CRYPTO_TAG_LENGTH];
+	uint8		ciphertext[KEY_GENERATED_LENGTH];
+} Seal;
+
+StaticAssertDecl(sizeof(Seal) == 104, "a seal has no padding");
+
+/* What the ciphertext is authenticated with */
+typedef struct SealAssociated
+{
+	char		purpose[16];
+	ApiKey		secret;
+	Identifier	key_id;
+	SealBinding binding;
+} SealAssociated;
+
+/* A row found, locked where it stands; pointers go into the page. */
+typedef struct SealedRow
+{
+	Buffer		buffer;
+	Seal	   *seal;
+	TimestampTz *revealed_at;
+	NameData   *revealed_by;
+	char	   *saved_in;
+	Identifier	key_id;
+	ApiKey		secret;
+} SealedRow;
+
+typedef enum OpenResult
+{
+	OPEN_DONE,
+	OPEN_SPENT,
+	OPEN_ELSEWHERE,				/* bound to another database */
+	OPEN_UNKNOWN_MASTER_KEY,
+	OPEN_DAMAGED
+} OpenResult;
+
+PG_FUNCTION_INFO_V1(vault_rotate_master_key);
+PG_FUNCTION_INFO_V1(vault_adopt_sealed_secrets);
+
+static void
+bind_here(SealBinding *binding, char mode)
+{
+	uint64		system = GetSystemIdentifier();
+
+	memset(binding, 0, sizeof(SealBinding));
+	if (mode != 'l')
+		return;
+	for (int i = 0; i < 8; i++)
+		binding->system[i] = (uint8) (system >> (56 - 8 * i));
+	for (int i = 0; i < 4; i++)
+		binding->database[i] = (uint8) (MyDatabaseId >> (24 - 8 * i));
+}
+
+static void
+associate(SealAssociated *associated, const ApiKey *secret, const char *key_id,
+		  const SealBinding *binding)
+{
+	memset(associated, 0, sizeof(SealAssociated));
+	strlcpy(associated->purpose, "falukeys seal 1", sizeof(associated->purpose));
+	associated->secret = *secret;
+	strlcpy(associated->key_id.text, key_id, sizeof(associated->key_id.text));
+	associated->binding = *binding;
+}
+
+static void
+close_seal(Seal *seal, const MasterKey *key, const ApiKey *secret, const char *key_id,
+		   const SealBinding *binding, const char *plaintext)
+{
+	SealAssociated associated;
+
+	memset(seal, 0, sizeof(Seal));
+	seal->version = SEAL_VERSION;
+	seal->state = SEAL_CLOSED;
+	memcpy(seal->fingerprint, key->fingerprint, MASTER_KEY_FINGERPRINT_LENGTH);
+	seal->binding = *binding;
+	crypto_random(seal->nonce, CRYPTO_NONCE_LENGTH);
+	associate(&associated, secret, key_id, binding);
+	crypto_seal(key->sealing_key, seal->nonce, &associated, sizeof(associated),
+				plaintext, KEY_GENERATED_LENGTH, seal->ciphertext, seal->tag);
+}
+
+/* Opens by the binding that the seal carries; where that is, is the caller's to check. */
+static OpenResult
+open_seal(const Seal *seal, const MasterKeys *keys, const ApiKey *secret,
+		  const char *key_id, char plaintext[KEY_GENERATED_LENGTH])
+{
+	const MasterKey *key = master_key_find(keys, seal->fingerprint);
+	SealAssociated associated;
+
+	if (seal->state != SEAL_CLOSED)
+		return OPEN_SPENT;
+	if (key == NULL)
+		return OPEN_UNKNOWN_MASTER_KEY;
+	associate(&associated, secret, key_id, &seal->binding);
+	if (!crypto_open(key->sealing_key, seal->nonce, &associated, sizeof(associated),
+					 seal->ciphertext, KEY_GENERATED_LENGTH, seal->tag, plaintext))
+		return OPEN_DAMAGED;
+	return OPEN_DONE;
+}
+
+bool
+vault_seal_is_valid(const bytea *value)
+{
+	const Seal *seal = (const Seal *) VARDATA_ANY(value);
+
+	return VARSIZE_ANY_EXHDR(value) == sizeof(Seal) &&
+		seal->version == SEAL_VERSION &&
+		(seal->state == SEAL_CLOSED || seal->state == SEAL_SPENT);
+}
+
+/* Locks a scan's row, which its slot keeps pinned and so in its place. */
+static void
+lock_row(StoreScan *scan, SealedRow *row, int mode)
+{
+	bool		null;
+	Datum		seal;
+
+	row->buffer = ((BufferHeapTupleTableSlot *) scan->slot)->buffer;
+	LockBuffer(row->buffer, mode);
+
+	identifier_copy(&row->key_id, DatumGetTextPP(store_scan_value(scan, SEALED_KEY_ID, &null)));
+	row->secret = *DatumGetApiKeyP(store_scan_value(scan, SEALED_SECRET, &null));
+	seal = store_scan_value(scan, SEALED_SEAL, &null);
+	row->seal = (Seal *) VARDATA_ANY(DatumGetPointer(seal));
+	row->revealed_by = DatumGetName(store_scan_value(scan, SEALED_REVEALED_BY, &null));
+	row->saved_in = VARDATA_ANY(DatumGetPointer(store_scan_value(scan, SEALED_FIRST_SAVED_IN, &null)));
+	/* The timestamp is passed by value; in the tuple it stands right before the name. */
+	row->revealed_at = (TimestampTz *) ((char *) row->revealed_by - sizeof(TimestampTz));
+
+	if (!vault_seal_is_valid((bytea *) DatumGetPointer(seal)) ||
+		VARSIZE_ANY_EXHDR(DatumGetPointer(store_scan_value(scan, SEALED_FIRST_SAVED_IN, &null))) != VAULT_SAVED_IN_LENGTH)
+	{
+		LockBuffer(row->buffer, BUFFER_LOCK_UNLOCK);
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the sealed secret of key \"%s\" is damaged", row->key_id.text)));
+	}
+}
+
+static void
+unlock_row(SealedRow *row)
+{
+	LockBuffer(row->buffer, BUFFER_LOCK_UNLOCK);
+}
+
+/* Where a field of the row stands in a copy of its page */
+static void *
+field_in(Page copy, const SealedRow *row, const void *field)
+{
+	return (char *) copy + ((const char *) field - (const char *) BufferGetPage(row->buffer));
+}
+
+/* Exchanges the seal in place; with revealed_by, it is marked as revealed too. */
+static XLogRecPtr
+write_row(StoreScan *scan, SealedRow *row, const Seal *seal,
+		  const NameData *revealed_by, const char *saved_in)
+{
+	GenericXLogState *state = GenericXLogStart(scan->table);
+	Page		copy = GenericXLogRegisterBuffer(state, row->buffer, 0);
+
+	memcpy(field_in(copy, row, row->seal), seal, sizeof(Seal));
+	if (revealed_by != NULL)
+	{
+		TimestampTz now = GetCurrentTimestamp();
+
+		memcpy(field_in(copy, row, row->revealed_at), &now, sizeof(now));
+		memcpy(field_in(copy, row, row->revealed_by), revealed_by, sizeof(NameData));
+		memcpy(field_in(copy, row, row->saved_in), saved_in, VAULT_SAVED_IN_LENGTH);
+	}
+	return GenericXLogFinish(state);
+}
+
+/*
+ * Returns when the WAL up to here is on disk, and synchronous standbys have it
+ * too, whatever synchronous_commit says.  A wait that was cut short is an error:
+ * a standby promoted now could reveal the secret again.
+ */
+static void
+make_durable(XLogRecPtr lsn)
+{
+	int			nest_level;
+	bool		acknowledged;
+
+	if (XLogRecPtrIsInvalid(lsn))
+		return;
+	XLogFlush(lsn);
+
+	nest_level = NewGUCNestLevel();
+	if (synchronous_commit < SYNCHRONOUS_COMMIT_REMOTE_FLUSH)
+		(void) set_config_option("synchronous_commit", "on", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	HOLD_INTERRUPTS();
+	SyncRepWaitForLSN(lsn, false);
+	RESUME_INTERRUPTS();
+
+	LWLockAcquire(SyncRepLock, LW_SHARED);
+	acknowledged = !standby_is_awaited() ||
+		lsn <= WalSndCtl->lsn[SYNC_REP_WAIT_FLUSH];
+	LWLockRelease(SyncRepLock);
+	AtEOXact_GUC(false, nest_level);
+
+	if (!acknowledged)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("the wait for a synchronous standby ended before the reveal was acknowledged"),
+				 errdetail("The secret counts as revealed and is not shown."),
+				 errhint("Roll the key or create another one.")));
+}
+
+static bool
+scan_is_spent(StoreScan *scan)
+{
+	SealedRow	row;
+	bool		spent;
+
+	lock_row(scan, &row, BUFFER_LOCK_SHARE);
+	spent = row.seal->state == SEAL_SPENT;
+	unlock_row(&row);
+	return spent;
+}
+
+static void
+load_master_keys(MasterKeys *keys)
+{
+	if (!master_key_load(keys))
+		master_key_report_missing();
+}
+
+/* Is anything waiting to be revealed, under whatever master key? */
+static bool
+anything_is_sealed(void)
+{
+	StoreReader reader;
+	StoreScan	scan;
+	bool		sealed = false;
+
+	store_reader_begin(&reader);
+	store_scan_all_begin(&scan, &reader, CATALOG_SEALED_SECRETS,
+						 CATALOG_SEALED_SECRETS_BY_SECRET, RowExclusiveLock);
+	while (!sealed && store_scan_next(&scan))
+		sealed = !scan_is_spent(&scan);
+	store_scan_end(&scan);
+	store_reader_end(&reader);
+	return sealed;
+}
+
+static void
+load_or_create_master_keys(MasterKeys *keys)
+{
+	if (master_key_load(keys))
+		return;
+	if (anything_is_sealed())
+		master_key_report_missing();
+	master_key_create();
+	load_master_keys(keys);
+}
+
+static void
+insert_row(const text *key_id, const ApiKey *secret, const Seal *seal,
+		   TimestampTz revealed_at, const char *revealed_by)
+{
+	bytea	   *value = palloc(VARHDRSZ + sizeof(Seal));
+	NameData	name;
+
+	SET_VARSIZE(value, VARHDRSZ + sizeof(Seal));
+	memcpy(VARDATA(value), seal, sizeof(Seal));
+	namestrcpy(&name, revealed_by);
+	STATEMENT_RUN("INSERT INTO falukeys.sealed_secrets (secret, key_id, seal, revealed_at, revealed_by)"
+				  " VALUES ($1, $2, $3, $4, $5)",
+				  parameter_of("apikey", ApiKeyPGetDatum(secret), false),
+				  parameter_text(key_id),
+				  (Parameter) {BYTEAOID, PointerGetDatum(value), false},
+				  parameter_timestamp(revealed_at),
+				  (Parameter) {NAMEOID, NameGetDatum(&name), false});
+}
+
+void
+vault_seal(const text *key_id, const PlainKey *key)
+{
+	MasterKeys	keys;
+	SealBinding binding;
+	Seal		seal;
+
+	table_close(table_open(catalog_relation(CATALOG_SEALED_SECRETS), RowExclusiveLock), NoLock);
+	load_or_create_master_keys(&keys);
+	bind_here(&binding, key->handle.mode);
+	close_seal(&seal, &keys.keys[0], &key->handle, text_to_cstring(key_id), &binding, key->text);
+	master_key_cleanse(&keys);
+	insert_row(key_id, &key->handle, &seal, DT_NOEND, "");
+}
+
+/* A live secret shown as it was made: its one reveal, and nothing to open. */
+void
+vault_record_revealed(const text *key_id, const ApiKey *secret)
+{
+	Seal		seal = {.version = SEAL_VERSION,.state = SEAL_SPENT};
+
+	insert_row(key_id, secret, &seal, GetCurrentTimestamp(),
+			   GetUserNameFromId(statement_actor(), false));
+}
+
+static bool
+find_row(StoreScan *scan, StoreReader *reader, const ApiKey *secret, LOCKMODE lock)
+{
+	store_scan_begin(scan, reader, CATALOG_SEALED_SECRETS, CATALOG_SEALED_SECRETS_BY_SECRET,
+					 lock, ApiKeyPGetDatum(secret));
+	return store_scan_next(scan);
+}
+
+bool
+vault_holds(const ApiKey *secret)
+{
+	StoreReader reader;
+	StoreScan	scan;
+	bool		found;
+
+	store_reader_begin(&reader);
+	found = find_row(&scan, &reader, secret, AccessShareLock);
+	store_scan_end(&scan);
+	store_reader_end(&reader);
+	return found;
+}
+
+static void
+report_not_opened(OpenResult result, const char *key_id)
+{
+	switch (result)
+	{
+		case OPEN_SPENT:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the secret of key \"%s\" has been revealed", key_id),
+					 errdetail("A live secret is shown once."),
+					 errhint("Roll the key or create another one.")));
+			break;
+		case OPEN_ELSEWHERE:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the secret of key \"%s\" was sealed in another database", key_id),
+					 errdetail("It may have been revealed there."),
+					 errhint("Roll the key; or, if the other database is gone, a superuser can call falukeys.adopt_sealed_secrets().")));
+			break;
+		case OPEN_UNKNOWN_MASTER_KEY:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the secret of key \"%s\" is sealed under another master key", key_id),
+					 errhint("Put that master key back, or roll the key.")));
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the sealed secret of key \"%s\" does not open", key_id),
+					 errdetail("It is not what was sealed for this key."),
+					 errhint("Roll the key.")));
+	}
+}
+
+/* Fixed length, filled up with spaces, since the row is changed in place */
+static void
+fill_saved_in(char filled[VAULT_SAVED_IN_LENGTH], const text *saved_in)
+{
+	memset(filled, ' ', VAULT_SAVED_IN_LENGTH);
+	if (saved_in != NULL)
+	{
+		int			length = VARSIZE_ANY_EXHDR(saved_in);
+
+		memcpy(filled, VARDATA_ANY(saved_in),
+			   pg_mbcliplen(VARDATA_ANY(saved_in), length, Min(length, VAULT_SAVED_IN_LENGTH)));
+	}
+}
+
+/*
+ * All that can fail is done before the mark, or leaves it unset: once it is
+ * written, the secret is either returned or lost.
+ */
+static OpenResult
+open_row(StoreScan *scan, const MasterKeys *keys, bool once, const text *saved_in,
+		 char *plaintext)
+{
+	SealedRow	row;
+	SealBinding here;
+	Seal		spent = {.version = SEAL_VERSION,.state = SEAL_SPENT};
+	NameData	revealed_by;
+	char		filled[VAULT_SAVED_IN_LENGTH];
+	OpenResult	result;
+	XLogRecPtr	lsn = InvalidXLogRecPtr;
+
+	namestrcpy(&revealed_by, GetUserNameFromId(statement_actor(), false));
+	fill_saved_in(filled, saved_in);
+
+	lock_row(scan, &row, once ? BUFFER_LOCK_EXCLUSIVE : BUFFER_LOCK_SHARE);
+	bind_here(&here, row.secret.mode);
+	if (row.seal->state == SEAL_CLOSED &&
+		memcmp(&row.seal->binding, &here, sizeof(here)) != 0)
+		result = OPEN_ELSEWHERE;
+	else
+		result = open_seal(row.seal, keys, &row.secret, row.key_id.text, plaintext);
+	if (result == OPEN_DONE && once)
+		lsn = write_row(scan, &row, &spent, &revealed_by, filled);
+	unlock_row(&row);
+
+	make_durable(lsn);
+	return result;
+}
+
+text *
+vault_reveal(const text *key_id, const ApiKey *secret, const text *saved_in)
+{
+	LOCKMODE	lock = secret->mode == 'l' ? RowExclusiveLock : AccessShareLock;
+	StoreReader reader;
+	StoreScan	scan;
+	MasterKeys	keys;
+	char		plaintext[KEY_GENERATED_LENGTH];
+	text	   *revealed;
+	OpenResult	result;
+
+	store_reader_begin(&reader);
+	if (!find_row(&scan, &reader, secret, lock))
+		elog(ERROR, "the secret of key \"%s\" has no row", text_to_cstring(key_id));
+
+	if (secret->mode == 'l' && compat_has_new_storage(scan.table))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a live secret cannot be revealed in a transaction that rewrote table \"%s\"",
+						RelationGetRelationName(scan.table)),
+				 errdetail("Its ROLLBACK would bring the secret back."),
+				 errhint("Commit first.")));
+	/* With the table locked, a rotation cannot exchange the master key. */
+	if (scan_is_spent(&scan))
+		report_not_opened(OPEN_SPENT, text_to_cstring(key_id));
+	load_master_keys(&keys);
+	result = open_row(&scan, &keys, secret->mode == 'l', saved_in, plaintext);
+	master_key_cleanse(&keys);
+	store_scan_end(&scan);
+	store_reader_end(&reader);
+	if (result != OPEN_DONE)
+		report_not_opened(result, text_to_cstring(key_id));
+
+	revealed = cstring_to_text_with_len(plaintext, KEY_GENERATED_LENGTH);
+	crypto_cleanse(plaintext, sizeof(plaintext));
+	return revealed;
+}
+
+/*
+ * Seals every closed seal anew, bound to where it was bound or to here; what
+ * cannot be opened stays as it is.
+ */
+static int64
+seal_anew(const MasterKeys *keys, bool only_foreign, int64 *unopened)
+{
+	StoreReader reader;
+	StoreScan	scan;
+	XLogRecPtr	lsn = InvalidXLogRecPtr;
+	int64		count = 0;
+
+	store_reader_begin(&reader);
+	store_scan_all_begin(&scan, &reader, CATALOG_SEALED_SECRETS,
+						 CATALOG_SEALED_SECRETS_BY_SECRET, ShareRowExclusiveLock);
+	while (store_scan_next(&scan))
+	{
+		SealedRow	row;
+		SealBinding here;
+		Seal		seal;
+		char		plaintext[KEY_GENERATED_LENGTH];
+		OpenResult	result = OPEN_SPENT;
+
+		CHECK_FOR_INTERRUPTS();
+		lock_row(&scan, &row, BUFFER_LOCK_EXCLUSIVE);
+		bind_here(&here, row.secret.mode);
+		if (!only_foreign || memcmp(&row.seal->binding, &here, sizeof(here)) != 0)
+			result = open_seal(row.seal, keys, &row.secret, row.key_id.text, plaintext);
+		if (result == OPEN_DONE)
+		{
+			close_seal(&seal, &keys->keys[0], &row.secret, row.key_id.text,
+					   only_foreign ? &here : &row.seal->binding, plaintext);
+			crypto_cleanse(plaintext, sizeof(plaintext));
+			lsn = write_row(&scan, &row, &seal, NULL, NULL);
+			count++;
+		}
+		unlock_row(&row);
+		if (result != OPEN_DONE && result != OPEN_SPENT)
+			(*unopened)++;
+	}
+	store_scan_end(&scan);
+	store_reader_end(&reader);
+
+	make_durable(lsn);
+	return count;
+}
+
+static void
+begin_sealing_anew(const char *function)
+{
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be superuser to call %s", function)));
+	PreventCommandIfReadOnly(function);
+	table_close(table_open(catalog_relation(CATALOG_SEALED_SECRETS), ShareRowExclusiveLock),
+				NoLock);
+}
+
+static void
+warn_of_unopened(int64 unopened)
+{
+	if (unopened > 0)
+		ereport(WARNING,
+				(errmsg("" INT64_FORMAT " sealed secrets did not open", unopened),
+				 errdetail("They are sealed under a master key that is not at hand, or damaged."),
+				 errhint("Roll their keys.")));
+}
+
+/*
+ * The file is one for all databases of the server, and what is sealed in others
+ * cannot be seen from here.
+ */
+static void
+end_rotation(void)
+{
+	Statement	statement;
+	bool		others;
+
+	statement_begin(&statement);
+	others = STATEMENT_RUN("SELECT FROM pg_database WHERE datallowconn AND NOT datistemplate"
+						   " AND datname <> current_database() LIMIT 1") > 0;
+	statement_end(&statement);
+	if (!others)
+		master_key_end_rotation();
+	else if (master_key_is_in_file())
+		ereport(NOTICE,
+				(errmsg("the old master keys stay in file \"%s\"", master_key_file),
+				 errdetail("Other databases of this server may have secrets sealed under them."),
+				 errhint("Call falukeys.rotate_master_key() in each that has the extension; then leave only the first line of the file.")));
+}
+
+Datum
+vault_rotate_master_key(PG_FUNCTION_ARGS)
+{
+	MasterKeys	keys;
+	int64		unopened = 0;
+	int64		count;
+
+	begin_sealing_anew("rotate_master_key()");
+	load_or_create_master_keys(&keys);
+	master_key_begin_rotation();
+	load_master_keys(&keys);
+	count = seal_anew(&keys, false, &unopened);
+	master_key_cleanse(&keys);
+	/* Only now that all is on disk under the new key may the old one go. */
+	end_rotation();
+	warn_of_unopened(unopened);
+	PG_RETURN_INT64(count);
+}
+
+Datum
+vault_adopt_sealed_secrets(PG_FUNCTION_ARGS)
+{
+	MasterKeys	keys;
+	int64		unopened = 0;
+	int64		count;
+
+	begin_sealing_anew("adopt_sealed_secrets()");
+	load_or_create_master_keys(&keys);
+	count = seal_anew(&keys, true, &unopened);
+	master_key_cleanse(&keys);
+	warn_of_unopened(unopened);
+	PG_RETURN_INT64(count);
+}

@@ -1,0 +1,279 @@
+/*
+ * verdict.c
+ *		What a key may do, now.
+ *
+ * Rules floor: calls store, apikey and standby.  The one path of every
+ * verification: it opens no SPI, writes nothing, and takes no lock but the
+ * shared ones on the tables that it reads.
+ */
+#include "postgres.h"
+
+#include <sys/socket.h>
+
+#include "access/detoast.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "standby.h"
+#include "verdict.h"
+
+static const char *const code_names[] = {
+	[VERDICT_MALFORMED] = "malformed",
+	[VERDICT_STALE_STANDBY] = "stale_standby",
+	[VERDICT_UNKNOWN] = "unknown",
+	[VERDICT_ROLLED] = "rolled",
+	[VERDICT_COMPROMISED] = "compromised",
+	[VERDICT_REVOKED] = "revoked",
+	[VERDICT_DISABLED] = "disabled",
+	[VERDICT_NOT_YET_VALID] = "not_yet_valid",
+	[VERDICT_EXPIRED] = "expired",
+	[VERDICT_WORKSPACE_CLOSED] = "workspace_closed",
+	[VERDICT_WORKSPACE_SUSPENDED] = "workspace_suspended",
+	[VERDICT_WRONG_MODE] = "wrong_mode",
+	[VERDICT_NETWORK_DENIED] = "network_denied",
+	[VERDICT_SECRET_KEY_REQUIRED] = "secret_key_required",
+	[VERDICT_PERMISSION_DENIED] = "permission_denied",
+	[VERDICT_OBJECT_DENIED] = "object_denied",
+	[VERDICT_VALID] = "valid",
+};
+
+/* An address or network, with IPv4 in IPv6 taken for the IPv4 that it is */
+typedef struct Network
+{
+	int			family;
+	int			bits;
+	const unsigned char *address;
+} Network;
+
+const char *
+verdict_code_name(VerdictCode code)
+{
+	return code_names[code];
+}
+
+static Network
+network_of(const inet *value)
+{
+	static const unsigned char mapped[12] = {[10] = 0xff,[11] = 0xff};
+	Network		network = {
+		.family = ip_family(value),
+		.bits = ip_bits(value),
+		.address = ip_addr(value)
+	};
+
+	if (network.family == PGSQL_AF_INET6 && network.bits >= 96 &&
+		memcmp(network.address, mapped, sizeof(mapped)) == 0)
+	{
+		network.family = PGSQL_AF_INET;
+		network.bits -= 96;
+		network.address += 12;
+	}
+	return network;
+}
+
+static bool
+is_single_address(const Network *network)
+{
+	return network->bits == (network->family == PGSQL_AF_INET ? 32 : 128);
+}
+
+static bool
+is_in_a_network(StoreReader *reader, const text *key_id, const inet *client)
+{
+	StoreScan	scan;
+	Network		address;
+	bool		found = false;
+	bool		null;
+
+	if (client == NULL)
+		return false;
+	address = network_of(client);
+	if (!is_single_address(&address))
+		return false;
+
+	store_scan_begin(&scan, reader, CATALOG_KEY_NETWORKS, CATALOG_KEY_NETWORKS_BY_KEY,
+					 AccessShareLock, PointerGetDatum(key_id));
+	while (!found && store_scan_next(&scan))
+	{
+		inet	   *value = DatumGetInetPP(store_scan_value(&scan, RESTRICTION_VALUE, &null));
+		Network		network = network_of(value);
+
+		found = network.family == address.family &&
+			bitncmp(network.address, address.address, network.bits) == 0;
+	}
+	store_scan_end(&scan);
+	return found;
+}
+
+/* It covers itself, and whatever continues it after a dot. */
+bool
+verdict_covers(const text *permission, const text *asked)
+{
+	int			length = VARSIZE_ANY_EXHDR(permission);
+	int			asked_length = VARSIZE_ANY_EXHDR(asked);
+
+	return length <= asked_length &&
+		memcmp(VARDATA_ANY(permission), VARDATA_ANY(asked), length) == 0 &&
+		(length == asked_length || VARDATA_ANY(asked)[length] == '.');
+}
+
+static bool
+is_permitted(StoreReader *reader, const text *key_id, const text *permission)
+{
+	StoreScan	scan;
+	bool		found = false;
+	bool		null;
+
+	store_scan_begin(&scan, reader, CATALOG_KEY_PERMISSIONS, CATALOG_KEY_PERMISSIONS_BY_KEY,
+					 AccessShareLock, PointerGetDatum(key_id));
+	while (!found && store_scan_next(&scan))
+		found = verdict_covers(DatumGetTextPP(store_scan_value(&scan, RESTRICTION_VALUE, &null)),
+							   permission);
+	store_scan_end(&scan);
+	return found;
+}
+
+static bool
+is_an_object(StoreReader *reader, const text *key_id, const text *object_id)
+{
+	StoreScan	scan;
+	bool		found = false;
+	bool		null;
+
+	if (object_id == NULL)
+		return false;
+	store_scan_begin(&scan, reader, CATALOG_KEY_OBJECTS, CATALOG_KEY_OBJECTS_BY_KEY,
+					 AccessShareLock, PointerGetDatum(key_id));
+	while (!found && store_scan_next(&scan))
+	{
+		text	   *object = DatumGetTextPP(store_scan_value(&scan, RESTRICTION_VALUE, &null));
+
+		found = VARSIZE_ANY_EXHDR(object) == VARSIZE_ANY_EXHDR(object_id) &&
+			memcmp(VARDATA_ANY(object), VARDATA_ANY(object_id), VARSIZE_ANY_EXHDR(object)) == 0;
+	}
+	store_scan_end(&scan);
+	return found;
+}
+
+/* Whether the key and its workspace are alive at all; VALID where they are */
+static VerdictCode
+judge_life(StoreReader *reader, const KeyFacts *facts)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	WorkspaceState state;
+
+	if (facts->compromised)
+		return VERDICT_COMPROMISED;
+	if (facts->revoked)
+		return VERDICT_REVOKED;
+	if (facts->disabled)
+		return VERDICT_DISABLED;
+	if (now < facts->not_before)
+		return VERDICT_NOT_YET_VALID;
+	if (now >= facts->expires_at)
+		return VERDICT_EXPIRED;
+	if (!store_workspace_state(reader, &facts->workspace_id, &state) ||
+		state == WORKSPACE_CLOSED)
+		return VERDICT_WORKSPACE_CLOSED;
+	if (facts->secret.mode == 'l' && state != WORKSPACE_APPROVED)
+		return VERDICT_WORKSPACE_SUSPENDED;
+	return VERDICT_VALID;
+}
+
+/* Whether it may do what is asked of it; restrictions are read only where it has any. */
+static VerdictCode
+judge_request(StoreReader *reader, const KeyFacts *facts, const VerdictRequest *request)
+{
+	bool		temporary = facts->secret.kind == 't';
+	text	   *key_id = NULL;
+
+	if (facts->networks_restricted || facts->permissions_restricted || temporary)
+		key_id = cstring_to_text(facts->id.text);
+
+	if (OidIsValid(request->mode) && request->mode != facts->mode_oid)
+		return VERDICT_WRONG_MODE;
+	if (facts->networks_restricted && !is_in_a_network(reader, key_id, request->client))
+		return VERDICT_NETWORK_DENIED;
+	if (request->permission != NULL)
+	{
+		if (facts->secret.kind == 'p')
+			return VERDICT_SECRET_KEY_REQUIRED;
+		if (facts->permissions_restricted &&
+			!is_permitted(reader, key_id, request->permission))
+			return VERDICT_PERMISSION_DENIED;
+	}
+	if (temporary && !is_an_object(reader, key_id, request->object_id))
+		return VERDICT_OBJECT_DENIED;
+	return VERDICT_VALID;
+}
+
+/* A secret that its key had before: good for as long as its grace lasts */
+static VerdictCode
+judge_retired(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
+{
+	RetiredFacts retired;
+	VerdictCode code = VERDICT_VALID;
+
+	if (!store_retired(reader, secret, &retired))
+		return VERDICT_UNKNOWN;
+	/* A temporary key that was purged leaves its digest behind. */
+	if (!store_key_by_id(reader, cstring_to_text(retired.key_id.text), facts))
+		return VERDICT_UNKNOWN;
+
+	if (GetCurrentTimestamp() >= retired.valid_until)
+		code = VERDICT_ROLLED;
+	if (retired.compromised_at < retired.valid_until)
+		code = VERDICT_COMPROMISED;
+	return code;
+}
+
+void
+verdict_reach(StoreReader *reader, const ApiKey *secret, const VerdictRequest *request,
+			  Verdict *verdict)
+{
+	verdict->code = VERDICT_VALID;
+	if (!store_key_by_secret(reader, secret, &verdict->facts))
+		verdict->code = judge_retired(reader, secret, &verdict->facts);
+	if (verdict->code == VERDICT_VALID)
+		verdict->code = judge_life(reader, &verdict->facts);
+	if (verdict->code == VERDICT_VALID)
+		verdict->code = judge_request(reader, &verdict->facts, request);
+}
+
+void
+verdict_of_handle(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
+{
+	StoreReader reader;
+
+	if (standby_is_stale())
+	{
+		verdict->code = VERDICT_STALE_STANDBY;
+		return;
+	}
+	store_reader_begin(&reader);
+	verdict_reach(&reader, secret, request, verdict);
+	store_reader_end(&reader);
+}
+
+void
+verdict_of_text(Datum key, bool null, const VerdictRequest *request, Verdict *verdict)
+{
+	text	   *value;
+	ApiKey		secret;
+	KeyFormatError error;
+
+	/* What is too long to be a key is not even read. */
+	verdict->code = VERDICT_MALFORMED;
+	if (null || toast_raw_datum_size(key) - VARHDRSZ > KEY_MAX_LENGTH)
+		return;
+
+	value = DatumGetTextPP(key);
+	error = apikey_from_text(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &secret);
+	if ((Pointer) value != DatumGetPointer(key))
+	{
+		crypto_cleanse(value, VARSIZE_ANY(value));
+		pfree(value);
+	}
+	if (error == KEY_FORMAT_OK)
+		verdict_of_handle(&secret, request, verdict);
+}

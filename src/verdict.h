@@ -1,0 +1,64 @@
+/*
+ * verdict.h
+ *		What a key may do, now.
+ */
+#ifndef FALUKEYS_VERDICT_H
+#define FALUKEYS_VERDICT_H
+
+#include "postgres.h"
+
+#include "utils/inet.h"
+
+#include "store.h"
+
+/* In order of precedence */
+typedef enum VerdictCode
+{
+	VERDICT_MALFORMED,
+	VERDICT_STALE_STANDBY,
+	VERDICT_UNKNOWN,
+	VERDICT_ROLLED,				/* from here on, facts are set */
+	VERDICT_COMPROMISED,
+	VERDICT_REVOKED,
+	VERDICT_DISABLED,
+	VERDICT_NOT_YET_VALID,
+	VERDICT_EXPIRED,
+	VERDICT_WORKSPACE_CLOSED,
+	VERDICT_WORKSPACE_SUSPENDED,
+	VERDICT_WRONG_MODE,
+	VERDICT_NETWORK_DENIED,
+	VERDICT_SECRET_KEY_REQUIRED,
+	VERDICT_PERMISSION_DENIED,
+	VERDICT_OBJECT_DENIED,
+	VERDICT_VALID
+} VerdictCode;
+
+/* What is asked of a key; NULL pointers and an invalid mode: not asked. */
+typedef struct VerdictRequest
+{
+	const text *permission;
+	const inet *client;
+	const text *object_id;
+	Oid			mode;
+} VerdictRequest;
+
+typedef struct Verdict
+{
+	VerdictCode code;
+	KeyFacts	facts;
+} Verdict;
+
+extern const char *verdict_code_name(VerdictCode code);
+
+/* Does what a key has cover what is asked of it? */
+extern bool verdict_covers(const text *permission, const text *asked);
+
+/* An argument that is a plaintext key, perhaps a toasted one; malformed if NULL */
+extern void verdict_of_text(Datum key, bool null, const VerdictRequest *request, Verdict *verdict);
+extern void verdict_of_handle(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict);
+
+/* Within a reader of the caller's */
+extern void verdict_reach(StoreReader *reader, const ApiKey *secret,
+						  const VerdictRequest *request, Verdict *verdict);
+
+#endif							/* FALUKEYS_VERDICT_H */

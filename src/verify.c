@@ -1,0 +1,118 @@
+/*
+ * verify.c
+ *		Verification as SQL calls it.
+ *
+ * Calls verdict.  Nothing here raises an error for an argument.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "verdict.h"
+#include "verify.h"
+
+PG_FUNCTION_INFO_V1(verify_key);
+PG_FUNCTION_INFO_V1(verify_key_allows);
+PG_FUNCTION_INFO_V1(verify_handle_allows);
+
+#define VERDICT_COLUMNS	8
+
+/* Looked up once for each place in a query that calls it */
+static TupleDesc
+verdict_descriptor(FunctionCallInfo fcinfo)
+{
+	FmgrInfo   *function = fcinfo->flinfo;
+
+	if (function->fn_extra == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(function->fn_mcxt);
+		TupleDesc	descriptor;
+
+		if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+			elog(ERROR, "return type must be a row type");
+		function->fn_extra = BlessTupleDesc(descriptor);
+		MemoryContextSwitchTo(caller);
+	}
+	return function->fn_extra;
+}
+
+Datum
+verify_verdict_datum(FunctionCallInfo fcinfo, const Verdict *verdict)
+{
+	const KeyFacts *facts = &verdict->facts;
+	Datum		values[VERDICT_COLUMNS];
+	bool		nulls[VERDICT_COLUMNS] = {false};
+
+	values[0] = BoolGetDatum(verdict->code == VERDICT_VALID);
+	values[1] = CStringGetTextDatum(verdict_code_name(verdict->code));
+	if (verdict->code < VERDICT_ROLLED)
+		memset(nulls + 2, true, VERDICT_COLUMNS - 2);
+	else
+	{
+		values[2] = CStringGetTextDatum(facts->id.text);
+		values[3] = CStringGetTextDatum(facts->workspace_id.text);
+		values[4] = ObjectIdGetDatum(facts->kind_oid);
+		values[5] = ObjectIdGetDatum(facts->mode_oid);
+		values[6] = TimestampTzGetDatum(facts->expires_at);
+		nulls[6] = TIMESTAMP_IS_NOEND(facts->expires_at);
+		values[7] = facts->meta;
+		nulls[7] = facts->meta == 0;
+	}
+	return HeapTupleGetDatum(heap_form_tuple(verdict_descriptor(fcinfo), values, nulls));
+}
+
+/* Arguments of verify_key and authenticate */
+void
+verify_request(FunctionCallInfo fcinfo, VerdictRequest *request)
+{
+	request->permission = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
+	request->client = PG_ARGISNULL(2) ? NULL : PG_GETARG_INET_PP(2);
+	request->object_id = PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3);
+	request->mode = PG_ARGISNULL(4) ? InvalidOid : PG_GETARG_OID(4);
+}
+
+Datum
+verify_key(PG_FUNCTION_ARGS)
+{
+	VerdictRequest request;
+	Verdict		verdict;
+
+	verify_request(fcinfo, &request);
+	verdict_of_text(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request, &verdict);
+	return verify_verdict_datum(fcinfo, &verdict);
+}
+
+static void
+short_request(FunctionCallInfo fcinfo, VerdictRequest *request)
+{
+	memset(request, 0, sizeof(VerdictRequest));
+	request->permission = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
+	request->client = PG_ARGISNULL(2) ? NULL : PG_GETARG_INET_PP(2);
+}
+
+Datum
+verify_key_allows(PG_FUNCTION_ARGS)
+{
+	VerdictRequest request;
+	Verdict		verdict;
+
+	short_request(fcinfo, &request);
+	verdict_of_text(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request, &verdict);
+	PG_RETURN_BOOL(verdict.code == VERDICT_VALID);
+}
+
+Datum
+verify_handle_allows(PG_FUNCTION_ARGS)
+{
+	VerdictRequest request;
+	Verdict		verdict;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	short_request(fcinfo, &request);
+	verdict_of_handle(PG_GETARG_APIKEY_P(0), &request, &verdict);
+	PG_RETURN_BOOL(verdict.code == VERDICT_VALID);
+}

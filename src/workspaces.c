@@ -1,0 +1,225 @@
+/*
+ * workspaces.c
+ *		Workspaces and their members.
+ *
+ * Calls access, statement and events.  These functions change one row each; the
+ * rest, the pairs of keys and what is recorded, follows from the triggers.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "access.h"
+#include "argument.h"
+#include "events.h"
+#include "guards.h"
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(workspaces_create);
+PG_FUNCTION_INFO_V1(workspaces_approve);
+PG_FUNCTION_INFO_V1(workspaces_suspend);
+PG_FUNCTION_INFO_V1(workspaces_resume);
+PG_FUNCTION_INFO_V1(workspaces_close);
+PG_FUNCTION_INFO_V1(workspaces_add_member);
+PG_FUNCTION_INFO_V1(workspaces_remove_member);
+
+/* Within a statement_begin */
+static void
+put_member(const text *workspace, Oid member, Datum role)
+{
+	Parameter	who = {REGROLEOID, ObjectIdGetDatum(member), false};
+	Parameter	as = parameter_of("workspace_role", role, false);
+
+	/* An inserted row may be a restored one, so only who inserts can record it. */
+	if (STATEMENT_RUN("INSERT INTO falukeys.members (workspace_id, member, role) VALUES ($1, $2, $3)"
+					  " ON CONFLICT (workspace_id, member) DO NOTHING",
+					  parameter_text(workspace), who, as) > 0)
+		EVENTS_RECORD("member.added", workspace, NULL,
+					  {"member", GetUserNameFromId(member, false)},
+					  {"role", catalog_enum_label(DatumGetObjectId(role))});
+	else
+		STATEMENT_RUN("UPDATE falukeys.members SET role = $3"
+					  " WHERE workspace_id = $1 AND member = $2",
+					  parameter_text(workspace), who, as);
+}
+
+Datum
+workspaces_create(PG_FUNCTION_ARGS)
+{
+	text	   *name = argument_text(fcinfo, 0, "name");
+	Oid			administrator = InvalidOid;
+	Statement	statement;
+	bool		null;
+	text	   *id;
+
+	if (VARSIZE_ANY_EXHDR(name) == 0)
+		argument_refuse("name", "not empty");
+	if (!PG_ARGISNULL(1))
+	{
+		administrator = argument_role(fcinfo, 1, "administrator");
+		access_check_administrator(administrator);
+	}
+
+	statement_begin(&statement);
+	STATEMENT_RUN("INSERT INTO falukeys.workspaces (name) VALUES ($1) RETURNING id",
+				  parameter_text(name));
+	id = DatumGetTextPCopy(statement_result(1, &null));
+	if (OidIsValid(administrator))
+		put_member(id, administrator,
+				   ObjectIdGetDatum(catalog_enum_oid("workspace_role", "administrator")));
+	MemoryContextSwitchTo(statement.caller_context);
+	id = cstring_to_text(text_to_cstring(id));
+	statement_end(&statement);
+	PG_RETURN_TEXT_P(id);
+}
+
+/* Within a statement_begin: the state, with the row locked against another change */
+static WorkspaceState
+lock_workspace(const text *workspace)
+{
+	bool		null;
+
+	if (STATEMENT_RUN("SELECT state FROM falukeys.workspaces WHERE id = $1 FOR NO KEY UPDATE",
+					  parameter_text(workspace)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("workspace \"%s\" does not exist", argument_shown(workspace))));
+	return catalog_workspace_state(DatumGetObjectId(statement_result(1, &null)));
+}
+
+static void
+notice_nothing_to_do(const text *workspace, const char *state)
+{
+	ereport(NOTICE,
+			(errmsg("workspace \"%s\" is %s already", argument_shown(workspace), state)));
+}
+
+Datum
+workspaces_approve(PG_FUNCTION_ARGS)
+{
+	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	Statement	statement;
+
+	statement_begin(&statement);
+	switch (lock_workspace(workspace))
+	{
+		case WORKSPACE_PENDING:
+			STATEMENT_RUN("UPDATE falukeys.workspaces SET state = 'approved' WHERE id = $1",
+						  parameter_text(workspace));
+			break;
+		case WORKSPACE_APPROVED:
+			notice_nothing_to_do(workspace, "approved");
+			break;
+		case WORKSPACE_SUSPENDED:
+			guards_refuse("a suspended workspace cannot be approved",
+						  "Resume it first, with falukeys.resume_workspace().");
+			break;
+		case WORKSPACE_CLOSED:
+			guards_refuse("a closed workspace cannot be approved", "Create another one.");
+			break;
+	}
+	statement_end(&statement);
+	PG_RETURN_VOID();
+}
+
+Datum
+workspaces_suspend(PG_FUNCTION_ARGS)
+{
+	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	Statement	statement;
+
+	statement_begin(&statement);
+	switch (lock_workspace(workspace))
+	{
+		case WORKSPACE_SUSPENDED:
+			notice_nothing_to_do(workspace, "suspended");
+			break;
+		case WORKSPACE_CLOSED:
+			guards_refuse("a closed workspace cannot be suspended", NULL);
+			break;
+		default:
+			STATEMENT_RUN("UPDATE falukeys.workspaces SET state = 'suspended', state_reason = $2"
+						  " WHERE id = $1",
+						  parameter_text(workspace),
+						  parameter_text(argument_stored_text(fcinfo, 1)));
+	}
+	statement_end(&statement);
+	PG_RETURN_VOID();
+}
+
+Datum
+workspaces_resume(PG_FUNCTION_ARGS)
+{
+	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	Statement	statement;
+
+	statement_begin(&statement);
+	if (lock_workspace(workspace) != WORKSPACE_SUSPENDED)
+		guards_refuse("only a suspended workspace can be resumed", NULL);
+	STATEMENT_RUN("UPDATE falukeys.workspaces SET state = suspended_from WHERE id = $1",
+				  parameter_text(workspace));
+	statement_end(&statement);
+	PG_RETURN_VOID();
+}
+
+Datum
+workspaces_close(PG_FUNCTION_ARGS)
+{
+	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	Statement	statement;
+
+	statement_begin(&statement);
+	if (lock_workspace(workspace) == WORKSPACE_CLOSED)
+		notice_nothing_to_do(workspace, "closed");
+	else
+		STATEMENT_RUN("UPDATE falukeys.workspaces SET state = 'closed', state_reason = $2"
+					  " WHERE id = $1",
+					  parameter_text(workspace),
+					  parameter_text(argument_stored_text(fcinfo, 1)));
+	statement_end(&statement);
+	PG_RETURN_VOID();
+}
+
+Datum
+workspaces_add_member(PG_FUNCTION_ARGS)
+{
+	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	Oid			member = argument_role(fcinfo, 1, "member");
+	Statement	statement;
+
+	argument_require(fcinfo, 2, "role");
+	access_check_workspace(workspace, ACCESS_ADMINISTRATOR);
+	statement_begin(&statement);
+	put_member(workspace, member, PG_GETARG_DATUM(2));
+	statement_end(&statement);
+	PG_RETURN_VOID();
+}
+
+/* A role that is gone can be removed too, by its number. */
+Datum
+workspaces_remove_member(PG_FUNCTION_ARGS)
+{
+	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	Oid			member;
+	Statement	statement;
+	uint64		removed;
+
+	argument_require(fcinfo, 1, "member");
+	member = PG_GETARG_OID(1);
+	access_check_workspace(workspace, ACCESS_ADMINISTRATOR);
+	statement_begin(&statement);
+	removed = STATEMENT_RUN("DELETE FROM falukeys.members WHERE workspace_id = $1 AND member = $2",
+							parameter_text(workspace),
+							(Parameter) {REGROLEOID, ObjectIdGetDatum(member), false});
+	statement_end(&statement);
+	if (removed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\" is no member of workspace \"%s\"",
+						GetUserNameFromId(member, true) ? GetUserNameFromId(member, true) : "?",
+						argument_shown(workspace))));
+	PG_RETURN_VOID();
+}
