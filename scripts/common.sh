@@ -1,0 +1,40 @@
+# Shared by the other scripts, which source it: where the tree is, which
+# PostgreSQL to use, and who owns the servers that the scripts start.
+
+tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+PG_CONFIG=${PG_CONFIG:-pg_config}
+
+# What a calling make was told is not meant for the builds made here.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+
+# Messages are compared and parsed, and a locale may be set that is not installed.
+export LC_ALL=C
+unset LANG LANGUAGE
+
+fail() {
+	echo "$(basename "$0"): $*" >&2
+	exit 1
+}
+
+# PostgreSQL refuses to run as root.
+if [ "$(id -u)" = 0 ]; then
+	owner=postgres
+	as_owner() { runuser -u postgres -- "$@"; }
+else
+	owner=$(id -un)
+	as_owner() { "$@"; }
+fi
+
+require_owner() {
+	id -u "$owner" >/dev/null 2>&1 ||
+		fail "there is no user \"$owner\", and PostgreSQL does not run as root"
+}
+
+# Stops every server whose data directory lies in $1, however it was started.
+stop_servers() {
+	local pid_file
+	find "$1" -name postmaster.pid 2>/dev/null | while read -r pid_file; do
+		as_owner "$1/postgresql/bin/pg_ctl" -D "$(dirname "$pid_file")" \
+			-m immediate -w stop >/dev/null 2>&1 || true
+	done
+}
