@@ -32,6 +32,9 @@ all install uninstall installcheck clean:
 	$(error $(PG_CONFIG) finds no PGXS: install PostgreSQL's server development files, or set PG_CONFIG)
 endif
 
+# PGXS knows nothing of headers.
+$(OBJS): $(wildcard src/*.h)
+
 $(EXTENSION_SCRIPT): $(SQL_PARTS:%=src/%.sql) falukeys.control Makefile
 	cat $(SQL_PARTS:%=src/%.sql) > $@
 

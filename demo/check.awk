@@ -23,7 +23,17 @@ function keep_cells(line, cells, count, i) {
 
 /^LOCATION: / { next }
 
-{ print; fflush() }
+# Empty lines between the steps, but never two.
+/^$/ {
+	empty = 1
+	next
+}
+
+{
+	print (empty ? "\n" : "") $0
+	empty = 0
+	fflush()
+}
 
 /^(ERROR|FATAL|PANIC): / {
 	if (error != "")
@@ -38,7 +48,7 @@ in_rows { keep_cells($0) }
 
 /^=> / {
 	claim = substr($0, 4)
-	sub(/:.*/, "", claim)
+	sub(/: .*/, "", claim)
 	if (claim ~ /^refused with /) {
 		if (error != substr(claim, 14))
 			wrong("refused with " (error == "" ? "nothing" : error))
@@ -56,6 +66,7 @@ in_rows { keep_cells($0) }
 		}
 	}
 	claims++
+	empty = 1
 	seen = error = ""
 }
 

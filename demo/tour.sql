@@ -17,7 +17,6 @@ SELECT extname, extversion FROM pg_extension WHERE extname = 'falukeys';
 SELECT falukeys.create_workspace('Acme') AS workspace \gset
 SELECT kind, mode, key, state FROM falukeys.dashboard WHERE workspace_id = :'workspace' ORDER BY kind, mode;
 \echo '=> public, test, valid, secret, test, valid: the public key in full, the secret redacted'
-\echo
 \echo 'Test secrets are for development, and can be read at any time:'
 \echo
 SELECT key_id AS test_id FROM falukeys.dashboard WHERE workspace_id = :'workspace' AND kind = 'secret' AND mode = 'test' \gset
@@ -30,7 +29,6 @@ SELECT falukeys.reveal_key(:'test_id') = :'test_key' AS the_same_again;
 \echo
 SELECT falukeys.create_key(:'workspace', 'secret', 'live');
 \echo '=> refused with 55000: no live key before approval'
-\echo
 SELECT falukeys.approve_workspace(:'workspace');
 SELECT key_id, kind, mode, key, revealed_at FROM falukeys.dashboard WHERE workspace_id = :'workspace' ORDER BY mode, kind;
 \echo '=> public, test, secret, test, public, live, secret, live: four keys, and nobody has seen the live secret yet'
@@ -39,27 +37,32 @@ SELECT key_id, kind, mode, key, revealed_at FROM falukeys.dashboard WHERE worksp
 \echo '---- 3. A live secret is revealed once ----'
 \echo
 SELECT key_id AS live_id FROM falukeys.dashboard WHERE workspace_id = :'workspace' AND kind = 'secret' AND mode = 'live' \gset
-\echo 'In a transaction that is then rolled back, to be mean:'
 \echo
-BEGIN;
-SELECT falukeys.reveal_key(:'live_id', saved_in => 'password manager, entry acme-live') AS live_key \gset
+\echo 'The one reveal, with a note where the secret is kept from now on:'
+\echo
+SELECT falukeys.reveal_key(:'live_id', saved_in => 'password manager (acme live)') AS live_key \gset
 \echo 'The secret is' :live_key
-ROLLBACK;
-\echo
-\echo 'The ROLLBACK does not bring the reveal back:'
-\echo
-SELECT falukeys.reveal_key(:'live_id');
-\echo '=> refused with 55000'
 \echo
 SELECT key, saved_in, revealed_by, revealed_at IS NOT NULL AS revealed FROM falukeys.dashboard WHERE key_id = :'live_id';
-\echo '=> password manager, entry acme-live, postgres, t: it is kept where the secret went'
+\echo '=> password manager (acme live), postgres, t: redacted from now on'
+SELECT falukeys.reveal_key(:'live_id');
+\echo '=> refused with 55000'
+\echo 'Another key. Its reveal is rolled back, but what was seen was seen:'
+\echo
+SELECT id AS spare_id FROM falukeys.create_key(:'workspace', 'secret', 'live', 'Spare key', reveal => false) \gset
+\echo
+BEGIN;
+SELECT falukeys.reveal_key(:'spare_id') AS spare_key \gset
+\echo 'The secret is' :spare_key
+ROLLBACK;
+SELECT falukeys.reveal_key(:'spare_id');
+\echo '=> refused with 55000'
 
 \echo
 \echo '---- 4. Verification ----'
 \echo
 SELECT valid, code, kind, mode, key_id, workspace_id FROM falukeys.verify_key(:'live_key');
 \echo '=> t, valid, secret, live'
-\echo
 SELECT attempt, code FROM (VALUES
 		(1, 'the live secret in live mode', :'live_key', 'live'::falukeys.key_mode),
 		(2, 'the live secret in test mode', :'live_key', 'test'),
@@ -95,7 +98,6 @@ SELECT permission, client, code FROM (VALUES
 	) AS request (number, permission, client), falukeys.verify_key(:'monitor_key', permission, client)
 	ORDER BY number;
 \echo '=> valid, valid, permission_denied, network_denied, network_denied'
-\echo
 \echo 'Clearing restrictions makes it unrestricted again:'
 \echo
 SELECT falukeys.clear_permissions(:'monitor_id');
@@ -106,12 +108,10 @@ SELECT code FROM falukeys.verify_key(:'monitor_key', 'payments', '203.0.113.9');
 SELECT falukeys.clear_networks(:'monitor_id');
 SELECT code FROM falukeys.verify_key(:'monitor_key', 'payments', '203.0.113.9');
 \echo '=> valid: now they are'
-\echo
 \echo 'An empty list is never taken for "unrestricted":'
 \echo
 SELECT falukeys.restrict_key(:'monitor_id', permissions => '{}');
 \echo '=> refused with 22023'
-\echo
 SELECT falukeys.restrict_key(:'monitor_id', permissions => '{messages}', networks => '{198.51.100.0/24}');
 
 \echo
@@ -123,12 +123,10 @@ SELECT code, kind, mode FROM falukeys.verify_key('fpkt_rFBfqDcayL3PigQ7xA2Ipy5Ns
 \echo '=> valid, public, test'
 SELECT code, kind, mode FROM falukeys.verify_key('fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys');
 \echo '=> valid, secret, test'
-\echo
 \echo 'A public key only identifies its workspace. It permits nothing:'
 \echo
 SELECT code FROM falukeys.verify_key('fpkt_rFBfqDcayL3PigQ7xA2Ipy5NsUzr9q9Ld8TxBn3HCvg', 'messages');
 \echo '=> secret_key_required'
-\echo
 \echo 'What is stored of a secret is its digest; that does not verify:'
 \echo
 SELECT secret FROM falukeys.keys WHERE id = :'imported_secret';
@@ -143,7 +141,6 @@ SELECT falukeys.report_compromised_key(:'new_key', source => 'found in a public 
 \echo '=> t'
 SELECT code FROM falukeys.verify_key(:'new_key');
 \echo '=> compromised'
-\echo
 \echo 'The workspace reveals the new secret, once, and goes on under the same id:'
 \echo
 SELECT falukeys.reveal_key(:'live_id', saved_in => 'vault, path acme/live') AS reissued_key \gset
@@ -164,11 +161,63 @@ SELECT kind, mode, key, state, permissions, networks, description, saved_in
 \echo
 SELECT id, event, actor, detail FROM falukeys.event_log WHERE workspace_id = :'workspace' ORDER BY id;
 \echo '=> workspace.created, workspace.approved, key.rolled, key.created, key.restricted, key.imported, key.compromised, key.revealed'
-\echo
 \echo 'Nobody rewrites it, a superuser neither:'
 \echo
 DELETE FROM falukeys.events;
 \echo '=> refused with 55000'
+
+SELECT to_regprocedure('falukeys.authenticate_request()') IS NOT NULL AS identity_is_there \gset
+\if :identity_is_there
+
+\echo
+\echo '---- 11. An API server, with a role that may only verify ----'
+\echo
+CREATE ROLE api;
+SELECT falukeys.grant_access('api', 'verifier');
+CREATE TABLE messages (id bigint GENERATED ALWAYS AS IDENTITY, workspace_id text, mode falukeys.key_mode, body text);
+CREATE INDEX ON messages (workspace_id);
+GRANT SELECT, INSERT, UPDATE ON messages TO api;
+SELECT falukeys.isolate_table('messages', read_permission => 'messages', write_permission => 'messages');
+SET ROLE api;
+SELECT code FROM falukeys.verify_key(:'reissued_key');
+\echo '=> valid'
+SELECT falukeys.roll_key(:'live_id');
+\echo '=> refused with 42501: it verifies, and does nothing else with keys'
+
+\echo
+\echo '---- 12. Rows of one workspace and mode, by the key of the request ----'
+\echo
+\echo 'A request in live mode. It names neither workspace nor mode:'
+\echo
+BEGIN;
+SELECT code FROM falukeys.authenticate(:'reissued_key', 'messages');
+INSERT INTO messages (body) VALUES ('Your parcel is on its way') RETURNING workspace_id = :'workspace' AS of_this_workspace, mode, body;
+COMMIT;
+\echo '=> valid, t, live, Your parcel is on its way'
+\echo 'One in test mode sees nothing of it, and can change nothing:'
+\echo
+BEGIN;
+SELECT code FROM falukeys.authenticate(:'test_key', 'messages');
+INSERT INTO messages (body) VALUES ('Only a test');
+UPDATE messages SET body = body || '!' RETURNING mode, body;
+INSERT INTO messages (mode, body) VALUES ('live', 'Smuggled');
+ROLLBACK;
+\echo '=> refused with 42501: objects in one mode cannot touch those in the other'
+\echo 'Without a key, or after the transaction, there is nothing:'
+\echo
+SELECT count(*) AS messages FROM messages;
+\echo '=> 0'
+BEGIN;
+SELECT falukeys.authenticate(:'new_key');
+\echo '=> refused with 28000: the secret that leaked'
+ROLLBACK;
+BEGIN;
+SELECT falukeys.authenticate(:'monitor_key', 'messages', '203.0.113.9');
+\echo '=> refused with 42501: a network that is not its own'
+ROLLBACK;
+RESET ROLE;
+
+\endif
 
 \echo
 \echo 'End of the tour.'

@@ -208,9 +208,12 @@ apikey_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo	buffer = (StringInfo) PG_GETARG_POINTER(0);
 	ApiKey	   *key = palloc(sizeof(ApiKey));
+	/* Of a wrong length the server would say something else. */
+	bool		right_length = buffer->len - buffer->cursor == sizeof(ApiKey);
 
-	pq_copymsgbytes(buffer, (char *) key, sizeof(ApiKey));
-	if (!apikey_is_valid(key))
+	if (right_length)
+		pq_copymsgbytes(buffer, (char *) key, sizeof(ApiKey));
+	if (!right_length || !apikey_is_valid(key))
 		ereturn(fcinfo->context, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid binary representation of type %s", "apikey")));

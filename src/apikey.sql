@@ -113,11 +113,13 @@ CREATE OPERATOR CLASS falukeys.apikey_ops DEFAULT FOR TYPE falukeys.apikey USING
 	FUNCTION 1 falukeys.apikey_cmp(falukeys.apikey, falukeys.apikey),
 	FUNCTION 4 pg_catalog.btequalimage(oid);
 COMMENT ON OPERATOR CLASS falukeys.apikey_ops USING btree IS 'Default btree operator class of apikey';
+COMMENT ON OPERATOR FAMILY falukeys.apikey_ops USING btree IS 'Btree operator family of apikey';
 CREATE OPERATOR CLASS falukeys.apikey_hash_ops DEFAULT FOR TYPE falukeys.apikey USING hash AS
 	OPERATOR 1 falukeys.=,
 	FUNCTION 1 falukeys.apikey_hash(falukeys.apikey),
 	FUNCTION 2 falukeys.apikey_hash_extended(falukeys.apikey, bigint);
 COMMENT ON OPERATOR CLASS falukeys.apikey_hash_ops USING hash IS 'Default hash operator class of apikey';
+COMMENT ON OPERATOR FAMILY falukeys.apikey_hash_ops USING hash IS 'Hash operator family of apikey';
 
 CREATE FUNCTION falukeys.kind_of(apikey falukeys.apikey) RETURNS falukeys.key_kind
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'apikey_kind_of';

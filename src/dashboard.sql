@@ -44,7 +44,7 @@ CREATE VIEW falukeys.dashboard WITH (security_barrier) AS
 			WHERE n.key_id OPERATOR(pg_catalog.=) k.id ORDER BY n.network)
 		END AS networks,
 		k.description,
-		k.saved_in,
+		COALESCE(k.saved_in, NULLIF(pg_catalog.rtrim(s.first_saved_in), '')) AS saved_in,
 		k.created_at,
 		CASE WHEN pg_catalog.isfinite(s.revealed_at) THEN s.revealed_at END AS revealed_at,
 		CASE WHEN pg_catalog.isfinite(s.revealed_at) THEN s.revealed_by END AS revealed_by,

@@ -13,6 +13,7 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
@@ -23,6 +24,7 @@
 
 PG_FUNCTION_INFO_V1(guards_refuse_statement);
 PG_FUNCTION_INFO_V1(guards_refuse_change);
+PG_FUNCTION_INFO_V1(guards_owner_only);
 PG_FUNCTION_INFO_V1(guards_invalidate);
 PG_FUNCTION_INFO_V1(guards_mode_settings);
 PG_FUNCTION_INFO_V1(guards_permissions);
@@ -103,6 +105,23 @@ guards_refuse_statement(PG_FUNCTION_ARGS)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("table \"%s\" cannot be truncated",
 					RelationGetRelationName(trigger->tg_relation))));
+	return PointerGetDatum(NULL);
+}
+
+/* A member of pg_write_all_data has every table's privileges, but not this. */
+Datum
+guards_owner_only(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "not called as a trigger");
+	if (!has_privs_of_role(GetUserId(), trigger->tg_relation->rd_rel->relowner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s",
+						RelationGetRelationName(trigger->tg_relation)),
+				 errhint("Only its owner changes it directly; call the functions of falukeys.")));
 	return PointerGetDatum(NULL);
 }
 

@@ -4,6 +4,9 @@
 CREATE FUNCTION falukeys.refuse_statement() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_refuse_statement';
 COMMENT ON FUNCTION falukeys.refuse_statement() IS 'Trigger: refuses TRUNCATE';
+CREATE FUNCTION falukeys.owner_only() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_owner_only';
+COMMENT ON FUNCTION falukeys.owner_only() IS 'Trigger: refuses changes by anyone but the owner of the table, a member of pg_write_all_data, say';
 CREATE FUNCTION falukeys.refuse_change() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_refuse_change';
 COMMENT ON FUNCTION falukeys.refuse_change() IS 'Trigger: refuses UPDATE or DELETE of rows that stay as they are';
@@ -57,6 +60,8 @@ CREATE TRIGGER invalidate AFTER UPDATE OR DELETE ON falukeys.workspaces
 ALTER TABLE falukeys.workspaces ENABLE ALWAYS TRIGGER invalidate;
 CREATE TRIGGER keep BEFORE DELETE ON falukeys.workspaces
 	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.workspaces
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.workspaces
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
 
@@ -64,11 +69,15 @@ CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON falukeys.members
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_members();
 CREATE TRIGGER record AFTER UPDATE OR DELETE ON falukeys.members
 	FOR EACH ROW EXECUTE FUNCTION falukeys.record_members();
+CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.members
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.members
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
 
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON falukeys.permissions
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_permissions();
+CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.permissions
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.permissions
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
 
@@ -76,6 +85,8 @@ CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON falukeys.keys
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_keys();
 CREATE TRIGGER record AFTER INSERT OR UPDATE ON falukeys.keys
 	FOR EACH ROW EXECUTE FUNCTION falukeys.record_keys();
+CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.keys
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.keys
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
 
@@ -85,6 +96,8 @@ CREATE TRIGGER check_digest AFTER INSERT OR UPDATE ON falukeys.retired_secrets
 	FOR EACH ROW EXECUTE FUNCTION falukeys.check_retired_secrets();
 CREATE TRIGGER keep BEFORE DELETE ON falukeys.retired_secrets
 	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.retired_secrets
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.retired_secrets
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
 
@@ -92,6 +105,8 @@ CREATE TRIGGER guard BEFORE INSERT ON falukeys.sealed_secrets
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_sealed_secrets();
 CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON falukeys.sealed_secrets
 	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.sealed_secrets
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.sealed_secrets
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
 
@@ -99,6 +114,8 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE ON falukeys.key_permissions
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_restrictions('secret');
 CREATE TRIGGER keep BEFORE UPDATE ON falukeys.key_permissions
 	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_permissions
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_permissions
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
 
@@ -106,6 +123,8 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE ON falukeys.key_networks
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_restrictions('secret');
 CREATE TRIGGER keep BEFORE UPDATE ON falukeys.key_networks
 	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_networks
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_networks
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
 
@@ -113,14 +132,20 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE ON falukeys.key_objects
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_restrictions('temporary');
 CREATE TRIGGER keep BEFORE UPDATE ON falukeys.key_objects
 	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_objects
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_objects
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
 
 CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON falukeys.events
 	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.events
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.events
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
 
+CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_usage
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_usage
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
 
@@ -128,5 +153,7 @@ CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON falukeys.mode_settings
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_mode_settings();
 CREATE TRIGGER keep BEFORE DELETE ON falukeys.mode_settings
 	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.mode_settings
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.mode_settings
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();

@@ -13,6 +13,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "argument.h"
@@ -124,8 +125,26 @@ prepare_insert(TriggerRow *row)
 			guards_refuse("a workspace that was never approved has test keys only",
 						  "Approve it with falukeys.approve_workspace().");
 	}
-	if (store_digest_is_taken(CATALOG_KEYS, CATALOG_KEYS_SECRET_UNIQUE, secret) ||
-		store_digest_is_taken(CATALOG_RETIRED_SECRETS, CATALOG_RETIRED_SECRETS_BY_SECRET, secret))
+	if (store_digest_is_in_keys(secret, NULL))
+		registration_report_duplicate();
+}
+
+static bool
+row_is_of_keys(const TriggerRow *row)
+{
+	return RelationGetRelid(row->trigger->tg_relation) == catalog_relation(CATALOG_KEYS);
+}
+
+/* Keys first: from there a digest moves to the retired ones, never back. */
+static void
+check_digest_is_new(TriggerRow *row)
+{
+	ApiKey	   *secret = row_secret(row);
+	ItemPointer self = &row->trigger->tg_trigtuple->t_self;
+	bool		is_key = row_is_of_keys(row);
+
+	if (store_digest_is_in_keys(secret, is_key ? self : NULL) ||
+		store_digest_is_retired(secret, is_key ? NULL : self))
 		registration_report_duplicate();
 }
 
@@ -240,9 +259,7 @@ guards_keys_after(PG_FUNCTION_ARGS)
 	row_begin(fcinfo, &row);
 	if (row_is_insert(&row))
 	{
-		if (store_digest_is_taken(CATALOG_RETIRED_SECRETS, CATALOG_RETIRED_SECRETS_BY_SECRET,
-								  row_secret(&row)))
-			registration_report_duplicate();
+		check_digest_is_new(&row);
 		return PointerGetDatum(NULL);
 	}
 
@@ -267,8 +284,7 @@ guards_retired_before(PG_FUNCTION_ARGS)
 	if (row_is_insert(&row))
 	{
 		if (!row_is_null(&row, "secret") &&
-			store_digest_is_taken(CATALOG_RETIRED_SECRETS, CATALOG_RETIRED_SECRETS_BY_SECRET,
-								  row_secret(&row)))
+			store_digest_is_retired(row_secret(&row), NULL))
 			registration_report_duplicate();
 		return row_result(&row);
 	}
@@ -290,10 +306,7 @@ guards_retired_after(PG_FUNCTION_ARGS)
 
 	row_begin(fcinfo, &row);
 	if (row_is_insert(&row))
-	{
-		if (store_digest_is_taken(CATALOG_KEYS, CATALOG_KEYS_SECRET_UNIQUE, row_secret(&row)))
-			registration_report_duplicate();
-	}
+		check_digest_is_new(&row);
 	standby_commit_with_apply();
 	return PointerGetDatum(NULL);
 }
@@ -315,6 +328,24 @@ guards_sealed_before(PG_FUNCTION_ARGS)
 	return row_result(&row);
 }
 
+/* Rows that restrict, put there by hand, must not be without effect. */
+static void
+set_restricted(TriggerRow *row, const KeyFacts *facts)
+{
+	bool		permissions = strcmp(RelationGetRelationName(row->trigger->tg_relation),
+									 "key_permissions") == 0;
+	Statement	statement;
+
+	if (permissions ? facts->permissions_restricted : facts->networks_restricted)
+		return;
+	statement_begin(&statement);
+	STATEMENT_RUN(permissions ?
+				  "UPDATE falukeys.keys SET permissions_restricted = true WHERE id = $1" :
+				  "UPDATE falukeys.keys SET networks_restricted = true WHERE id = $1",
+				  parameter_text(row_text(row, "key_id")));
+	statement_end(&statement);
+}
+
 /* For key_permissions, key_networks and key_objects, by the kind that they are for */
 Datum
 guards_restrictions_before(PG_FUNCTION_ARGS)
@@ -322,7 +353,7 @@ guards_restrictions_before(PG_FUNCTION_ARGS)
 	TriggerRow	row;
 	StoreReader reader;
 	KeyFacts	facts;
-	char		wanted;
+	bool		for_objects;
 	bool		found;
 
 	row_begin(fcinfo, &row);
@@ -332,16 +363,20 @@ guards_restrictions_before(PG_FUNCTION_ARGS)
 		return row_result(&row);
 	}
 
-	wanted = row.trigger->tg_trigger->tgargs[0][0];
+	for_objects = row.trigger->tg_trigger->tgargs[0][0] == 't';
 	if (row_is_null(&row, "key_id"))
 		return row_result(&row);
 	store_reader_begin(&reader);
 	found = store_key_by_id(&reader, row_text(&row, "key_id"), &facts);
 	store_reader_end(&reader);
-	if (found && facts.secret.kind == 'p')
+	if (!found)
+		return row_result(&row);	/* its foreign key says so */
+	if (facts.secret.kind == 'p')
 		guards_refuse("a public key cannot be restricted", "It only identifies its workspace.");
-	if (found && wanted == 't' && facts.secret.kind != 't')
+	if (for_objects && facts.secret.kind != 't')
 		guards_refuse("only a temporary key is for certain objects",
 					  "Create one with falukeys.create_temporary_key().");
+	if (!for_objects)
+		set_restricted(&row, &facts);
 	return row_result(&row);
 }

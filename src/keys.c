@@ -297,17 +297,15 @@ static text *
 reveal_public(const text *key_id)
 {
 	Statement	statement;
-	text	   *revealed = NULL;
-	bool		null = true;
-	Datum		value = 0;
+	text	   *revealed;
+	bool		null;
 
 	statement_begin(&statement);
-	if (STATEMENT_RUN("SELECT public_key FROM falukeys.keys WHERE id = $1",
-					  parameter_text(key_id)) > 0)
-		value = statement_result(1, &null);
+	if (STATEMENT_RUN("SELECT public_key FROM falukeys.keys WHERE id = $1 AND public_key IS NOT NULL",
+					  parameter_text(key_id)) == 0)
+		elog(ERROR, "key \"%s\" is gone", text_to_cstring(key_id));
 	MemoryContextSwitchTo(statement.caller_context);
-	if (!null)
-		revealed = DatumGetTextPCopy(value);
+	revealed = DatumGetTextPCopy(statement_result(1, &null));
 	statement_end(&statement);
 	return revealed;
 }
@@ -333,22 +331,13 @@ keys_reveal(PG_FUNCTION_ARGS)
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	if (facts.secret.kind == 't')
 		refuse_reveal(key_id, "A temporary key is shown when it is created, and not kept.");
-	if (facts.secret.kind == 'p')
-	{
-		revealed = reveal_public(key_id);
-		if (revealed == NULL)
-			refuse_reveal(key_id, "It was imported, and only its digest is known.");
-	}
-	else if (facts.imported)
-	{
-		refuse_reveal(key_id, "It was imported, and only its digest is kept.");
-		return (Datum) 0;
-	}
-	else if (facts.secret.mode == 'l')
-		PG_RETURN_TEXT_P(reveal_live(key_id, &facts, saved_in));
-	else
-		revealed = vault_reveal(key_id, &facts.secret, saved_in);
+	if (facts.imported)
+		refuse_reveal(key_id, "It was imported, so whoever made it has it.");
 
+	if (facts.secret.kind == 's' && facts.secret.mode == 'l')
+		PG_RETURN_TEXT_P(reveal_live(key_id, &facts, saved_in));
+	revealed = facts.secret.kind == 'p' ? reveal_public(key_id) :
+		vault_reveal(key_id, &facts.secret, saved_in);
 	note_saved_in(key_id, saved_in);
 	PG_RETURN_TEXT_P(revealed);
 }

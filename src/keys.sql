@@ -60,6 +60,7 @@ CREATE TABLE falukeys.retired_secrets (
 	compromised_at timestamptz,
 	CONSTRAINT retired_secrets_pkey PRIMARY KEY (secret)
 );
+CREATE INDEX retired_secrets_by_secret ON falukeys.retired_secrets USING hash (secret falukeys.apikey_hash_ops);
 CREATE INDEX retired_secrets_by_key ON falukeys.retired_secrets (key_id);
 COMMENT ON TABLE falukeys.retired_secrets IS 'Secrets that their keys had before: no digest is ever used twice';
 COMMENT ON COLUMN falukeys.retired_secrets.secret IS 'The handle';

@@ -53,7 +53,7 @@ static void
 report_retired(const text *key_id, const ApiKey *secret, const KeyFacts *facts, text *source)
 {
 	if (STATEMENT_RUN("UPDATE falukeys.retired_secrets SET compromised_at = $2"
-					  " WHERE secret = $1 AND compromised_at IS NULL",
+					  " WHERE secret OPERATOR(falukeys.=) $1 AND compromised_at IS NULL",
 					  parameter_of("apikey", ApiKeyPGetDatum(secret), false),
 					  parameter_timestamp(GetCurrentTimestamp())) > 0)
 		record(key_id, facts, source, "retired");

@@ -10,7 +10,7 @@
 #include "crypto.h"
 
 #define MASTER_KEY_FINGERPRINT_LENGTH	8
-#define MASTER_KEY_MAX_COUNT			8
+#define MASTER_KEY_MAX_COUNT			64
 
 /* What is derived from one master key; the key itself is not kept. */
 typedef struct MasterKey

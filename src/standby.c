@@ -22,29 +22,36 @@ int			standby_max_lag = 0;
 
 /*
  * The time up to which this standby surely knows what its primary committed.
- * With all that the primary announced replayed, that is when it was last heard;
- * else when what is waiting to be replayed began to wait.
+ * Knowledge only grows, so the best answer so far stands.
  */
 static TimestampTz
 known_until(void)
 {
-	XLogRecPtr	replayed = GetXLogReplayRecPtr(NULL);
+	static TimestampTz best = 0;
 	XLogRecPtr	announced;
 	TimestampTz heard;
-	TimestampTz waiting_since;
+	TimestampTz sent;
 
 	SpinLockAcquire(&WalRcv->mutex);
 	announced = WalRcv->latestWalEnd;
 	heard = WalRcv->lastMsgReceiptTime;
+	sent = WalRcv->lastMsgSendTime;
 	SpinLockRelease(&WalRcv->mutex);
 
-	/* From an archive, only the commits themselves tell the time. */
-	if (heard == 0)
-		return GetLatestXTime();
-	if (replayed >= announced)
-		return heard;
-	waiting_since = GetCurrentChunkReplayStartTime();
-	return waiting_since == 0 ? GetLatestXTime() : Min(waiting_since, heard);
+	/*
+	 * A receiver that starts claims to have heard and been sent something just
+	 * then, before it has connected.  A message has its sender's time.
+	 */
+	if (heard != sent)
+	{
+		/* Else what waits to be replayed began to wait when replay took it up. */
+		if (GetXLogReplayRecPtr(NULL) < announced)
+			heard = Min(heard, GetCurrentChunkReplayStartTime());
+		best = Max(best, heard);
+	}
+	/* The last commit that was replayed tells the time itself. */
+	best = Max(best, GetLatestXTime());
+	return best;
 }
 
 bool

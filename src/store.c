@@ -216,24 +216,32 @@ read_key(StoreScan *scan, KeyFacts *facts)
 	facts->imported = scan_boolean(scan, KEYS_IMPORTED);
 }
 
+/* A hash index knows the hash only. */
+static bool
+next_with_secret(StoreScan *scan, int column, const ApiKey *secret)
+{
+	bool		null;
+
+	while (store_scan_next(scan))
+	{
+		if (crypto_equal(secret, DatumGetApiKeyP(store_scan_value(scan, column, &null)),
+						 sizeof(ApiKey)))
+			return true;
+	}
+	return false;
+}
+
 bool
 store_key_by_secret(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
 {
 	StoreScan	scan;
-	bool		found = false;
-	bool		null;
+	bool		found;
 
 	store_scan_begin(&scan, reader, CATALOG_KEYS, CATALOG_KEYS_BY_SECRET,
 					 AccessShareLock, ApiKeyPGetDatum(secret));
-	while (!found && store_scan_next(&scan))
-	{
-		/* A hash index knows the hash only. */
-		found = crypto_equal(secret,
-							 DatumGetApiKeyP(store_scan_value(&scan, KEYS_SECRET, &null)),
-							 sizeof(ApiKey));
-		if (found)
-			read_key(&scan, facts);
-	}
+	found = next_with_secret(&scan, KEYS_SECRET, secret);
+	if (found)
+		read_key(&scan, facts);
 	store_scan_end(&scan);
 	return found;
 }
@@ -261,7 +269,7 @@ store_retired(StoreReader *reader, const ApiKey *secret, RetiredFacts *facts)
 
 	store_scan_begin(&scan, reader, CATALOG_RETIRED_SECRETS, CATALOG_RETIRED_SECRETS_BY_SECRET,
 					 AccessShareLock, ApiKeyPGetDatum(secret));
-	found = store_scan_next(&scan);
+	found = next_with_secret(&scan, RETIRED_SECRET, secret);
 	if (found)
 	{
 		scan_identifier(&scan, RETIRED_KEY_ID, &facts->key_id);
@@ -324,18 +332,17 @@ store_workspace_was_approved(StoreReader *reader, const text *id, bool *exists)
 	return approved;
 }
 
-/*
- * By a btree: a row that waits in its unique check is not there yet, so the two
- * do not wait for each other.
- */
-bool
-store_digest_is_taken(CatalogRelation table, CatalogRelation index, const ApiKey *secret)
+/* By the digest alone, whatever the marks beside it: that of a key is its own. */
+static bool
+digest_is_taken(CatalogRelation table, CatalogRelation index, int column,
+				const ApiKey *secret, const ItemPointerData *except)
 {
 	StoreScan	scan;
 	SnapshotData dirty;
 	Datum		value = ApiKeyPGetDatum(secret);
 	TransactionId wait_for;
 	bool		taken;
+	bool		null;
 
 	InitDirtySnapshot(dirty);
 	do
@@ -345,6 +352,11 @@ store_digest_is_taken(CatalogRelation table, CatalogRelation index, const ApiKey
 		open_scan(&scan, &dirty, table, index, AccessShareLock, &value);
 		while (!taken && index_getnext_slot(scan.scan, ForwardScanDirection, scan.slot))
 		{
+			ApiKey	   *found = DatumGetApiKeyP(store_scan_value(&scan, column, &null));
+
+			if (!crypto_equal(found->digest, secret->digest, CRYPTO_DIGEST_LENGTH) ||
+				(except != NULL && ItemPointerEquals(&scan.slot->tts_tid, unconstify(ItemPointerData *, except))))
+				continue;
 			taken = true;
 			wait_for = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
 		}
@@ -354,4 +366,17 @@ store_digest_is_taken(CatalogRelation table, CatalogRelation index, const ApiKey
 		store_scan_end(&scan);
 	} while (TransactionIdIsValid(wait_for));
 	return taken;
+}
+
+bool
+store_digest_is_in_keys(const ApiKey *secret, const ItemPointerData *except)
+{
+	return digest_is_taken(CATALOG_KEYS, CATALOG_KEYS_BY_SECRET, KEYS_SECRET, secret, except);
+}
+
+bool
+store_digest_is_retired(const ApiKey *secret, const ItemPointerData *except)
+{
+	return digest_is_taken(CATALOG_RETIRED_SECRETS, CATALOG_RETIRED_SECRETS_BY_SECRET,
+						   RETIRED_SECRET, secret, except);
 }

@@ -77,6 +77,7 @@ typedef struct RetiredFacts
 #define KEYS_META					13
 #define KEYS_IMPORTED				16
 
+#define RETIRED_SECRET				1
 #define RETIRED_KEY_ID				2
 #define RETIRED_VALID_UNTIL			4
 #define RETIRED_COMPROMISED_AT		5
@@ -113,10 +114,10 @@ extern bool store_workspace_state(StoreReader *reader, const Identifier *id, Wor
 extern bool store_workspace_was_approved(StoreReader *reader, const text *id, bool *exists);
 
 /*
- * Does the table hold this digest, in a row that is committed or ours?  Waits
- * for whoever is just writing or deleting such a row.
+ * Does keys, or retired_secrets, hold this digest in another row, committed or
+ * ours?  Wait for whoever is just writing or deleting such a row.
  */
-extern bool store_digest_is_taken(CatalogRelation table, CatalogRelation index,
-								  const ApiKey *secret);
+extern bool store_digest_is_in_keys(const ApiKey *secret, const ItemPointerData *except);
+extern bool store_digest_is_retired(const ApiKey *secret, const ItemPointerData *except);
 
 #endif							/* FALUKEYS_STORE_H */

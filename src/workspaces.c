@@ -193,6 +193,8 @@ workspaces_add_member(PG_FUNCTION_ARGS)
 	argument_require(fcinfo, 2, "role");
 	access_check_workspace(workspace, ACCESS_ADMINISTRATOR);
 	statement_begin(&statement);
+	/* The guard locks it after the member's row, so two of us would wait for each other. */
+	(void) lock_workspace(workspace);
 	put_member(workspace, member, PG_GETARG_DATUM(2));
 	statement_end(&statement);
 	PG_RETURN_VOID();
@@ -211,6 +213,7 @@ workspaces_remove_member(PG_FUNCTION_ARGS)
 	member = PG_GETARG_OID(1);
 	access_check_workspace(workspace, ACCESS_ADMINISTRATOR);
 	statement_begin(&statement);
+	(void) lock_workspace(workspace);
 	removed = STATEMENT_RUN("DELETE FROM falukeys.members WHERE workspace_id = $1 AND member = $2",
 							parameter_text(workspace),
 							(Parameter) {REGROLEOID, ObjectIdGetDatum(member), false});
