@@ -11,7 +11,7 @@ SHLIB_LINK = -Wl,-Bsymbolic -lcrypto -lz
 
 # The parts of the install script, in the order in which they build on each other.
 SQL_PARTS = preamble apikey workspaces keys restrictions vault events access guards \
-	verify leaks dashboard finish
+	verify identity isolation request leaks dashboard finish
 EXTENSION_SCRIPT = sql/falukeys--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SCRIPT)
 
@@ -43,6 +43,8 @@ $(EXTENSION_SCRIPT): $(SQL_PARTS:%=src/%.sql) falukeys.control Makefile
 SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 UNIT_FLAGS = -std=gnu99 -Wall -Wextra -Isrc
 
+FUZZ_ITERATIONS = 200000
+
 .PHONY: test demo unit fuzz
 
 test:
@@ -55,7 +57,7 @@ unit: unit/key_format_test
 	./unit/key_format_test
 
 fuzz: unit/key_format_fuzz
-	./unit/key_format_fuzz
+	./unit/key_format_fuzz $(FUZZ_ITERATIONS)
 
 # Not every compiler has its sanitizers installed.
 unit/key_format_test unit/key_format_fuzz: unit/%: unit/%.c src/key_format.c src/key_format.h

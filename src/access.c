@@ -2,7 +2,7 @@
  * access.c
  *		Who may do what.
  *
- * Rules floor: calls store and catalog.  The role that counts is current_user,
+ * Rules floor: calls store, statement and catalog.  The role that counts is current_user,
  * and it counts as another where it has that one's privileges.  The levels of
  * grant_access are plain EXECUTE privileges, so that pg_dump and DROP OWNED
  * know them.
@@ -19,6 +19,7 @@
 #include "access.h"
 #include "argument.h"
 #include "compat.h"
+#include "statement.h"
 
 static const char *const level_functions[] = {
 	[ACCESS_VERIFIER] = "verifier_access",
@@ -27,6 +28,8 @@ static const char *const level_functions[] = {
 };
 
 PG_FUNCTION_INFO_V1(access_level_marker);
+PG_FUNCTION_INFO_V1(access_grant);
+PG_FUNCTION_INFO_V1(access_revoke);
 
 bool
 access_has_level(Oid role, AccessLevel level)
@@ -88,6 +91,31 @@ deny(const char *what, const text *id, Oid role)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied for %s \"%s\"", what, argument_shown(id)),
 			 errhint("Ask an administrator of the workspace to be added to it as a developer.")));
+}
+
+bool
+access_allows_workspace(const text *workspace, AccessNeed need)
+{
+	StoreReader reader;
+	bool		allowed;
+
+	store_reader_begin(&reader);
+	allowed = is_allowed_in_workspace(&reader, workspace, GetUserId(), need);
+	store_reader_end(&reader);
+	return allowed;
+}
+
+void
+access_check_level(const char *function, AccessLevel level, AccessLevel or_level)
+{
+	Oid			role = GetUserId();
+
+	if (access_has_level(role, level) || access_has_level(role, or_level))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for function %s", function),
+			 errhint("A superuser can give access to it with falukeys.grant_access().")));
 }
 
 void
@@ -153,5 +181,66 @@ access_check_administrator(Oid administrator)
 Datum
 access_level_marker(PG_FUNCTION_ARGS)
 {
+	PG_RETURN_VOID();
+}
+
+/* What a level may call, beside what checks its caller by itself */
+static const char *const granted_functions[] = {
+	[ACCESS_VERIFIER] =
+	"falukeys.verifier_access(),"
+	" falukeys.verify_key(text, text, inet, text, falukeys.key_mode),"
+	" falukeys.key_allows(text, text, inet),"
+	" falukeys.handle_allows(falukeys.apikey, text, inet),"
+	" falukeys.authenticate(text, text, inet, text, falukeys.key_mode),"
+	" falukeys.authenticate_request()",
+	[ACCESS_OPERATOR] =
+	"falukeys.operator_access(),"
+	" falukeys.create_workspace(text, regrole),"
+	" falukeys.approve_workspace(text),"
+	" falukeys.suspend_workspace(text, text),"
+	" falukeys.resume_workspace(text),"
+	" falukeys.close_workspace(text, text),"
+	" falukeys.define_permission(text, text)",
+	[ACCESS_MANAGER] =
+	"falukeys.manager_access()",
+};
+
+static void
+change_access(FunctionCallInfo fcinfo, const char *command, const char *preposition)
+{
+	Oid			role = argument_role(fcinfo, 0, "role");
+	AccessLevel level;
+	Statement	statement;
+
+	argument_require(fcinfo, 1, "access");
+	switch (catalog_enum_label(PG_GETARG_OID(1))[0])
+	{
+		case 'v':
+			level = ACCESS_VERIFIER;
+			break;
+		case 'o':
+			level = ACCESS_OPERATOR;
+			break;
+		default:
+			level = ACCESS_MANAGER;
+	}
+	statement_begin(&statement);
+	statement_run(psprintf("%s EXECUTE ON FUNCTION %s %s %s", command, granted_functions[level],
+						   preposition, quote_identifier(GetUserNameFromId(role, false))),
+				  0, NULL);
+	statement_end(&statement);
+}
+
+Datum
+access_grant(PG_FUNCTION_ARGS)
+{
+	change_access(fcinfo, "GRANT", "TO");
+	PG_RETURN_VOID();
+}
+
+Datum
+access_revoke(PG_FUNCTION_ARGS)
+{
+	change_access(fcinfo, "REVOKE", "FROM");
 	PG_RETURN_VOID();
 }

@@ -27,6 +27,12 @@ typedef enum AccessNeed
 
 extern bool access_has_level(Oid role, AccessLevel level);
 
+/* Has current_user what it needs in a workspace, which may not exist? */
+extern bool access_allows_workspace(const text *workspace, AccessNeed need);
+
+/* Raise unless current_user has one of the levels. */
+extern void access_check_level(const char *function, AccessLevel level, AccessLevel or_level);
+
 /* Raise unless current_user has what it needs; say no more of what is not its own. */
 extern void access_check_workspace(const text *workspace, AccessNeed need);
 extern void access_check_key(const text *key_id, AccessNeed need, KeyFacts *facts);

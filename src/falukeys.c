@@ -12,6 +12,7 @@
 #include "compat.h"
 #include "events.h"
 #include "master_key.h"
+#include "request.h"
 #include "standby.h"
 
 COMPAT_MODULE_MAGIC("falukeys", FALUKEYS_VERSION);
@@ -40,6 +41,11 @@ _PG_init(void)
 							"How far a standby may be behind its primary and still verify keys.",
 							"Beyond it, and when cut off for longer, it answers stale_standby. 0: however far.",
 							&standby_max_lag, 0, 0, INT_MAX,
-							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("falukeys.trusted_proxies",
+							"How many proxies in front of the server append to X-Forwarded-For.",
+							"The client is counted from the right by it. 0: the client is not known.",
+							&request_trusted_proxies, 0, 0, 100,
+							PGC_SUSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("falukeys");
 }

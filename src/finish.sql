@@ -29,3 +29,32 @@ GRANT EXECUTE ON FUNCTION
 	falukeys.kind_of(falukeys.apikey), falukeys.mode_of(falukeys.apikey), falukeys.redacted(falukeys.apikey),
 	falukeys.apikey_of(text), falukeys.is_well_formed(text), falukeys.redact(text)
 TO PUBLIC;
+
+-- These look for themselves who calls them.
+GRANT EXECUTE ON FUNCTION
+	falukeys.add_member(text, regrole, falukeys.workspace_role), falukeys.remove_member(text, regrole),
+	falukeys.create_key(text, falukeys.key_kind, falukeys.key_mode, text, text[], cidr[], timestamptz, timestamptz, jsonb, boolean),
+	falukeys.create_temporary_key(text, falukeys.key_mode, text[], text[], cidr[], interval),
+	falukeys.import_key(text, text, text, text[], cidr[], timestamptz, jsonb),
+	falukeys.import_key_digest(text, falukeys.apikey, text, text[], cidr[], timestamptz, jsonb),
+	falukeys.reveal_key(text, text), falukeys.annotate_key(text, text, text, jsonb),
+	falukeys.roll_key(text, interval, boolean), falukeys.end_grace(text),
+	falukeys.disable_key(text), falukeys.enable_key(text), falukeys.revoke_key(text, text),
+	falukeys.wait_for_key(text),
+	falukeys.restrict_key(text, text[], cidr[]), falukeys.clear_permissions(text), falukeys.clear_networks(text),
+	falukeys.set_key_validity(text, timestamptz, timestamptz),
+	falukeys.report_compromised_key(text, text), falukeys.purge_keys(interval),
+	falukeys.isolate_table(regclass, name, name, text, text, name), falukeys.release_table(regclass)
+TO PUBLIC;
+
+-- These tell the transaction's own identity.
+GRANT EXECUTE ON FUNCTION
+	falukeys.deauthenticate(),
+	falukeys.current_key_id(), falukeys.current_workspace_id(), falukeys.current_key_kind(),
+	falukeys.current_key_mode(), falukeys.current_key_objects(), falukeys.current_key_allows(text),
+	falukeys.require_permission(text), falukeys.isolated_workspace(text, boolean),
+	falukeys.current_mode_settings()
+TO PUBLIC;
+
+-- These show what the caller may see.
+GRANT SELECT ON falukeys.visible_workspaces, falukeys.dashboard, falukeys.event_log TO PUBLIC;

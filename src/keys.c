@@ -2,7 +2,7 @@
  * keys.c
  *		Creating, importing, revealing and describing keys.
  *
- * Calls access, registration, vault and events.
+ * Calls access, identity, registration, vault and events.
  */
 #include "postgres.h"
 
@@ -14,12 +14,14 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
 #include "access.h"
 #include "argument.h"
 #include "events.h"
+#include "identity.h"
 #include "keys.h"
 #include "registration.h"
 #include "statement.h"
@@ -148,6 +150,99 @@ check_objects(const ArrayType *objects)
 		argument_refuse("objects", "an array without null elements");
 }
 
+static void
+refuse_more_than_identity(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("a temporary key has no more %s than the key that creates it", what)));
+}
+
+static ArrayType *
+array_of(List *values, Oid type)
+{
+	Datum	   *elements = palloc(Max(list_length(values), 1) * sizeof(Datum));
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, values)
+		elements[count++] = PointerGetDatum(lfirst(cell));
+	return construct_array(elements, count, type, -1, false, TYPALIGN_INT);
+}
+
+static void
+limit_permissions(KeyDraft *draft, const Identity *identity)
+{
+	Datum	   *asked;
+	int			count;
+
+	if (draft->permissions == NULL)
+	{
+		draft->permissions = array_of(identity->permissions, TEXTOID);
+		return;
+	}
+	deconstruct_array(draft->permissions, TEXTOID, -1, false, TYPALIGN_INT, &asked, NULL, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (!identity_allows(identity, DatumGetTextPP(asked[i])))
+			refuse_more_than_identity("permissions");
+	}
+}
+
+static bool
+is_within(List *networks, Datum asked)
+{
+	ListCell   *cell;
+
+	foreach(cell, networks)
+	{
+		if (DatumGetBool(DirectFunctionCall2(network_subeq, asked, PointerGetDatum(lfirst(cell)))))
+			return true;
+	}
+	return false;
+}
+
+static void
+limit_networks(KeyDraft *draft, const Identity *identity)
+{
+	Datum	   *asked;
+	int			count;
+
+	if (draft->networks == NULL)
+	{
+		draft->networks = array_of(identity->networks, CIDROID);
+		return;
+	}
+	deconstruct_array(draft->networks, CIDROID, -1, false, TYPALIGN_INT, &asked, NULL, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (!is_within(identity->networks, asked[i]))
+			refuse_more_than_identity("networks");
+	}
+}
+
+/*
+ * A secret key's holder creates temporary keys for its own workspace and mode,
+ * and where it asks for no limits, they have its own.
+ */
+static void
+limit_to_identity(KeyDraft *draft, char mode)
+{
+	const Identity *identity = identity_current();
+
+	if (identity == NULL || identity->facts.secret.kind != 's' ||
+		identity->facts.secret.mode != mode ||
+		strcmp(identity->facts.workspace_id.text, text_to_cstring(draft->workspace)) != 0)
+		access_check_workspace(draft->workspace, ACCESS_DEVELOPER);
+	else
+	{
+		if (identity->facts.permissions_restricted)
+			limit_permissions(draft, identity);
+		if (identity->facts.networks_restricted)
+			limit_networks(draft, identity);
+	}
+}
+
 Datum
 keys_create_temporary(PG_FUNCTION_ARGS)
 {
@@ -164,7 +259,6 @@ keys_create_temporary(PG_FUNCTION_ARGS)
 	argument_require(fcinfo, 5, "ttl");
 	mode = catalog_mode(PG_GETARG_OID(1));
 
-	access_check_workspace(workspace, ACCESS_DEVELOPER);
 	registration_init(&draft, workspace);
 	draft.objects = PG_GETARG_ARRAYTYPE_P(2);
 	draft.permissions = array_argument(fcinfo, 3);
@@ -172,6 +266,8 @@ keys_create_temporary(PG_FUNCTION_ARGS)
 	draft.expires_at = ttl_end(fcinfo, 5);
 	check_objects(draft.objects);
 	registration_check_restrictions(draft.permissions, draft.networks, 't');
+	if (!access_allows_workspace(workspace, ACCESS_DEVELOPER))
+		limit_to_identity(&draft, mode);
 	registration_check_workspace(workspace, mode);
 
 	statement_begin(&statement);

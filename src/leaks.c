@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "access.h"
 #include "argument.h"
 #include "events.h"
 #include "lifecycle.h"
@@ -119,6 +120,7 @@ leaks_report(PG_FUNCTION_ARGS)
 	KeyFormatError error;
 	text	   *key_id;
 
+	access_check_level("report_compromised_key", ACCESS_VERIFIER, ACCESS_OPERATOR);
 	error = apikey_from_text(VARDATA_ANY(plaintext), VARSIZE_ANY_EXHDR(plaintext), &secret);
 	if (error != KEY_FORMAT_OK)
 		ereport(ERROR,

@@ -269,6 +269,7 @@ lifecycle_purge(PG_FUNCTION_ARGS)
 	Statement	statement;
 	uint64		purged;
 
+	access_check_level("purge_keys", ACCESS_OPERATOR, ACCESS_OPERATOR);
 	argument_require(fcinfo, 0, "older_than");
 	if (DatumGetBool(DirectFunctionCall2(interval_lt, PG_GETARG_DATUM(0), IntervalPGetDatum(&none))))
 		argument_refuse("older_than", "0 or more");

@@ -55,11 +55,10 @@ owner_of_tables(void)
 	return owner;
 }
 
-void
-statement_begin(Statement *statement)
+static void
+begin(Statement *statement, Oid role, int security_context)
 {
 	static bool registered = false;
-	Oid			owner = owner_of_tables();
 	Oid			caller;
 
 	if (!registered)
@@ -78,10 +77,21 @@ statement_begin(Statement *statement)
 	statement->guc_nest_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	SetUserIdAndSecContext(owner, statement->security_context |
-						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	SetUserIdAndSecContext(role, statement->security_context | security_context);
 	SPI_connect();
 	current = statement;
+}
+
+void
+statement_begin(Statement *statement)
+{
+	begin(statement, owner_of_tables(), SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+}
+
+void
+statement_begin_as(Statement *statement, Oid role)
+{
+	begin(statement, role, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
 
 void

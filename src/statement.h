@@ -29,6 +29,9 @@ typedef struct Parameter
 } Parameter;
 
 extern void statement_begin(Statement *statement);
+
+/* As another role than our tables' owner, which may do nothing but run statements. */
+extern void statement_begin_as(Statement *statement, Oid role);
 extern void statement_end(Statement *statement);
 
 /* The role that counts: current_user where the outermost of our functions was called. */

@@ -280,6 +280,34 @@ store_retired(StoreReader *reader, const ApiKey *secret, RetiredFacts *facts)
 	return found;
 }
 
+List *
+store_restrictions(StoreReader *reader, StoreRestriction which, const text *key_id)
+{
+	static const struct
+	{
+		CatalogRelation table;
+		CatalogRelation index;
+	}			relations[] = {
+		[STORE_PERMISSIONS] = {CATALOG_KEY_PERMISSIONS, CATALOG_KEY_PERMISSIONS_BY_KEY},
+		[STORE_NETWORKS] = {CATALOG_KEY_NETWORKS, CATALOG_KEY_NETWORKS_BY_KEY},
+		[STORE_OBJECTS] = {CATALOG_KEY_OBJECTS, CATALOG_KEY_OBJECTS_BY_KEY},
+	};
+	StoreScan	scan;
+	List	   *values = NIL;
+	bool		null;
+
+	store_scan_begin(&scan, reader, relations[which].table, relations[which].index,
+					 AccessShareLock, PointerGetDatum(key_id));
+	while (store_scan_next(&scan))
+	{
+		Datum		value = store_scan_value(&scan, RESTRICTION_VALUE, &null);
+
+		values = lappend(values, PG_DETOAST_DATUM_COPY(value));
+	}
+	store_scan_end(&scan);
+	return values;
+}
+
 bool
 store_workspace_state(StoreReader *reader, const Identifier *id, WorkspaceState *state)
 {

@@ -11,6 +11,7 @@
 #include "access/relscan.h"
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
+#include "nodes/pg_list.h"
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
@@ -111,6 +112,17 @@ extern bool store_key_by_secret(StoreReader *reader, const ApiKey *secret, KeyFa
 extern bool store_key_by_id(StoreReader *reader, const text *id, KeyFacts *facts);
 extern bool store_retired(StoreReader *reader, const ApiKey *secret, RetiredFacts *facts);
 extern bool store_workspace_state(StoreReader *reader, const Identifier *id, WorkspaceState *state);
+
+/* What a key is restricted to: a list of texts, or of inets for the networks */
+typedef enum StoreRestriction
+{
+	STORE_PERMISSIONS,
+	STORE_NETWORKS,
+	STORE_OBJECTS
+} StoreRestriction;
+
+extern List *store_restrictions(StoreReader *reader, StoreRestriction which, const text *key_id);
+
 extern bool store_workspace_was_approved(StoreReader *reader, const text *id, bool *exists);
 
 /*

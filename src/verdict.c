@@ -51,6 +51,12 @@ verdict_code_name(VerdictCode code)
 	return code_names[code];
 }
 
+bool
+verdict_is_denial(VerdictCode code)
+{
+	return code >= VERDICT_WRONG_MODE && code < VERDICT_VALID;
+}
+
 static Network
 network_of(const inet *value)
 {
@@ -255,25 +261,39 @@ verdict_of_handle(const ApiKey *secret, const VerdictRequest *request, Verdict *
 	store_reader_end(&reader);
 }
 
-void
-verdict_of_text(Datum key, bool null, const VerdictRequest *request, Verdict *verdict)
+bool
+verdict_begin(Datum key, bool null, ApiKey *secret, Verdict *verdict)
 {
 	text	   *value;
-	ApiKey		secret;
 	KeyFormatError error;
 
 	/* What is too long to be a key is not even read. */
 	verdict->code = VERDICT_MALFORMED;
 	if (null || toast_raw_datum_size(key) - VARHDRSZ > KEY_MAX_LENGTH)
-		return;
+		return false;
 
 	value = DatumGetTextPP(key);
-	error = apikey_from_text(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &secret);
+	error = apikey_from_text(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), secret);
 	if ((Pointer) value != DatumGetPointer(key))
 	{
 		crypto_cleanse(value, VARSIZE_ANY(value));
 		pfree(value);
 	}
-	if (error == KEY_FORMAT_OK)
-		verdict_of_handle(&secret, request, verdict);
+	if (error != KEY_FORMAT_OK)
+		return false;
+	verdict->code = VERDICT_STALE_STANDBY;
+	return !standby_is_stale();
+}
+
+void
+verdict_of_text(Datum key, bool null, const VerdictRequest *request, Verdict *verdict)
+{
+	ApiKey		secret;
+	StoreReader reader;
+
+	if (!verdict_begin(key, null, &secret, verdict))
+		return;
+	store_reader_begin(&reader);
+	verdict_reach(&reader, &secret, request, verdict);
+	store_reader_end(&reader);
 }

@@ -53,7 +53,15 @@ extern const char *verdict_code_name(VerdictCode code);
 /* Does what a key has cover what is asked of it? */
 extern bool verdict_covers(const text *permission, const text *asked);
 
-/* An argument that is a plaintext key, perhaps a toasted one; malformed if NULL */
+/* Those of a living key that may not do what was asked of it */
+extern bool verdict_is_denial(VerdictCode code);
+
+/*
+ * The handle of an argument that is a plaintext key, perhaps a toasted one.
+ * False, with the verdict, where there is nothing to look up.
+ */
+extern bool verdict_begin(Datum key, bool null, ApiKey *secret, Verdict *verdict);
+
 extern void verdict_of_text(Datum key, bool null, const VerdictRequest *request, Verdict *verdict);
 extern void verdict_of_handle(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict);
 

@@ -1,0 +1,369 @@
+/*
+ * identity.c
+ *		The key that the running transaction acts for.
+ *
+ * Calls verdict, verify, store and access.  The identity lives in this
+ * backend's memory and nowhere else: no setting, table or role can make one.
+ * It ends with its transaction, and each subtransaction that is rolled back
+ * brings back the one before.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+
+#include "access.h"
+#include "argument.h"
+#include "compat.h"
+#include "identity.h"
+#include "statement.h"
+#include "verify.h"
+
+PG_FUNCTION_INFO_V1(identity_authenticate);
+PG_FUNCTION_INFO_V1(identity_deauthenticate);
+PG_FUNCTION_INFO_V1(identity_key_id);
+PG_FUNCTION_INFO_V1(identity_workspace_id);
+PG_FUNCTION_INFO_V1(identity_key_kind);
+PG_FUNCTION_INFO_V1(identity_key_mode);
+PG_FUNCTION_INFO_V1(identity_key_objects);
+PG_FUNCTION_INFO_V1(identity_key_allows);
+PG_FUNCTION_INFO_V1(identity_require_permission);
+PG_FUNCTION_INFO_V1(identity_mode_settings);
+PG_FUNCTION_INFO_V1(identity_wait_for_key);
+
+/* SQL's own advisory locks have 1 or 2 in this field, so none of them is ours. */
+#define IDENTITY_LOCK_FIELD	0xFA
+
+static Identity *current = NULL;
+
+const Identity *
+identity_current(void)
+{
+	return current == NULL || current->none ? NULL : current;
+}
+
+static void
+drop_current(void)
+{
+	Identity   *dropped = current;
+
+	current = dropped->before;
+	list_free_deep(dropped->permissions);
+	list_free_deep(dropped->networks);
+	if (dropped->objects != NULL)
+		pfree(dropped->objects);
+	if (!dropped->none)
+	{
+		pfree(dropped->key_id);
+		pfree(dropped->workspace_id);
+	}
+	pfree(dropped);
+}
+
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	/* The memory goes with the transaction's. */
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		current = NULL;
+}
+
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		while (current != NULL && current->nest_level >= level)
+			drop_current();
+	}
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+	{
+		if (current != NULL && current->nest_level >= level)
+			current->nest_level = level - 1;
+	}
+}
+
+/* Replaces what this subtransaction had, covers what an outer one has. */
+static Identity *
+push(void)
+{
+	static bool registered = false;
+	Identity   *pushed = MemoryContextAllocZero(TopTransactionContext, sizeof(Identity));
+
+	if (!registered)
+	{
+		RegisterXactCallback(end_transaction, NULL);
+		RegisterSubXactCallback(end_subtransaction, NULL);
+		registered = true;
+	}
+	pushed->nest_level = GetCurrentTransactionNestLevel();
+	while (current != NULL && current->nest_level >= pushed->nest_level)
+		drop_current();
+	pushed->before = current;
+	return pushed;
+}
+
+static void
+set_lock_tag(LOCKTAG *tag, const ApiKey *secret)
+{
+	uint32		high;
+	uint32		low;
+
+	memcpy(&high, secret->digest, sizeof(high));
+	memcpy(&low, secret->digest + sizeof(high), sizeof(low));
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, high, low, IDENTITY_LOCK_FIELD);
+}
+
+/* Before it is verified, so that who waits after a revocation misses no one. */
+static void
+lock_secret(const ApiKey *secret)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, secret);
+	(void) LockAcquire(&tag, ShareLock, false, false);
+}
+
+static ArrayType *
+text_array(List *values)
+{
+	Datum	   *elements = palloc(Max(list_length(values), 1) * sizeof(Datum));
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, values)
+		elements[count++] = PointerGetDatum(lfirst(cell));
+	return construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+static void
+become(StoreReader *reader, const KeyFacts *facts)
+{
+	Identity   *identity = push();
+	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+
+	identity->facts = *facts;
+	identity->facts.meta = 0;
+	identity->key_id = cstring_to_text(facts->id.text);
+	identity->workspace_id = cstring_to_text(facts->workspace_id.text);
+	if (facts->permissions_restricted)
+		identity->permissions = store_restrictions(reader, STORE_PERMISSIONS, identity->key_id);
+	if (facts->networks_restricted)
+		identity->networks = store_restrictions(reader, STORE_NETWORKS, identity->key_id);
+	if (facts->secret.kind == 't')
+		identity->objects = text_array(store_restrictions(reader, STORE_OBJECTS, identity->key_id));
+	MemoryContextSwitchTo(caller);
+	current = identity;
+}
+
+void
+identity_take(Datum key, bool null, const VerdictRequest *request, Verdict *verdict)
+{
+	ApiKey		secret;
+	StoreReader reader;
+
+	if (!verdict_begin(key, null, &secret, verdict))
+		return;
+	lock_secret(&secret);
+	store_reader_begin(&reader);
+	verdict_reach(&reader, &secret, request, verdict);
+	if (verdict->code == VERDICT_VALID)
+		become(&reader, &verdict->facts);
+	store_reader_end(&reader);
+}
+
+Datum
+identity_authenticate(PG_FUNCTION_ARGS)
+{
+	VerdictRequest request;
+	Verdict		verdict;
+
+	verify_request(fcinfo, &request);
+	identity_take(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request, &verdict);
+	if (verdict.code == VERDICT_VALID)
+		return verify_verdict_datum(fcinfo, &verdict);
+
+	if (verdict_is_denial(verdict.code))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the key does not allow this"),
+				 errdetail("%s", verdict_code_name(verdict.code))));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+			 errmsg("the key is not valid"),
+			 errdetail("%s", verdict_code_name(verdict.code))));
+	PG_RETURN_NULL();
+}
+
+Datum
+identity_deauthenticate(PG_FUNCTION_ARGS)
+{
+	if (current != NULL)
+	{
+		Identity   *none = push();
+
+		none->none = true;
+		current = none;
+	}
+	PG_RETURN_VOID();
+}
+
+Datum
+identity_key_id(PG_FUNCTION_ARGS)
+{
+	const Identity *identity = identity_current();
+
+	if (identity == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(identity->key_id);
+}
+
+Datum
+identity_workspace_id(PG_FUNCTION_ARGS)
+{
+	const Identity *identity = identity_current();
+
+	if (identity == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(identity->workspace_id);
+}
+
+Datum
+identity_key_kind(PG_FUNCTION_ARGS)
+{
+	const Identity *identity = identity_current();
+
+	if (identity == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_OID(identity->facts.kind_oid);
+}
+
+Datum
+identity_key_mode(PG_FUNCTION_ARGS)
+{
+	const Identity *identity = identity_current();
+
+	if (identity == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_OID(identity->facts.mode_oid);
+}
+
+Datum
+identity_key_objects(PG_FUNCTION_ARGS)
+{
+	const Identity *identity = identity_current();
+
+	if (identity == NULL || identity->objects == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_ARRAYTYPE_P(identity->objects);
+}
+
+bool
+identity_allows(const Identity *identity, const text *permission)
+{
+	ListCell   *cell;
+
+	if (identity == NULL || identity->facts.secret.kind == 'p')
+		return false;
+	if (!identity->facts.permissions_restricted)
+		return true;
+	foreach(cell, identity->permissions)
+	{
+		if (verdict_covers(lfirst(cell), permission))
+			return true;
+	}
+	return false;
+}
+
+Datum
+identity_key_allows(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(identity_allows(identity_current(), PG_GETARG_TEXT_PP(0)));
+}
+
+Datum
+identity_require_permission(PG_FUNCTION_ARGS)
+{
+	text	   *permission = argument_text(fcinfo, 0, "permission");
+
+	if (!identity_allows(identity_current(), permission))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission \"%s\" is required", argument_shown(permission)),
+				 identity_current() == NULL ?
+				 errhint("Authenticate with a key first, in the same transaction.") :
+				 errhint("Use a secret key that has it.")));
+	PG_RETURN_VOID();
+}
+
+/* In what the identity's mode differs from the other one */
+Datum
+identity_mode_settings(PG_FUNCTION_ARGS)
+{
+	const Identity *identity = identity_current();
+	Statement	statement;
+	Datum		settings = 0;
+	bool		null = true;
+
+	if (identity == NULL)
+		PG_RETURN_NULL();
+	statement_begin(&statement);
+	if (STATEMENT_RUN("SELECT m FROM falukeys.mode_settings AS m"
+					  " WHERE mode OPERATOR(pg_catalog.=) $1",
+					  parameter_of("key_mode", ObjectIdGetDatum(identity->facts.mode_oid), false)) > 0)
+		settings = statement_result(1, &null);
+	MemoryContextSwitchTo(statement.caller_context);
+	if (!null)
+		settings = PointerGetDatum(PG_DETOAST_DATUM_COPY(settings));
+	statement_end(&statement);
+	if (null)
+		PG_RETURN_NULL();
+	return settings;
+}
+
+/* Every secret that the key has or had, each of which someone may act by */
+Datum
+identity_wait_for_key(PG_FUNCTION_ARGS)
+{
+	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	KeyFacts	facts;
+	Statement	statement;
+	ApiKey	   *secrets;
+	uint64		count;
+
+	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
+
+	statement_begin(&statement);
+	count = STATEMENT_RUN("SELECT secret FROM falukeys.keys WHERE id = $1"
+						  " UNION ALL SELECT secret FROM falukeys.retired_secrets WHERE key_id = $1",
+						  parameter_text(key_id));
+	secrets = MemoryContextAlloc(statement.caller_context, Max(count, 1) * sizeof(ApiKey));
+	for (uint64 i = 0; i < count; i++)
+	{
+		bool		null;
+
+		secrets[i] = *DatumGetApiKeyP(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+													1, &null));
+	}
+	statement_end(&statement);
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		LOCKTAG		tag;
+
+		set_lock_tag(&tag, &secrets[i]);
+		WaitForLockers(tag, ExclusiveLock, false);
+	}
+	PG_RETURN_VOID();
+}

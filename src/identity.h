@@ -1,0 +1,38 @@
+/*
+ * identity.h
+ *		The key that the running transaction acts for.
+ */
+#ifndef FALUKEYS_IDENTITY_H
+#define FALUKEYS_IDENTITY_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+#include "utils/array.h"
+
+#include "store.h"
+#include "verdict.h"
+
+/* A key as it was when it was authenticated */
+typedef struct Identity
+{
+	struct Identity *before;	/* which a savepoint's rollback brings back */
+	int			nest_level;
+	bool		none;			/* deauthenticated */
+	KeyFacts	facts;
+	text	   *key_id;
+	text	   *workspace_id;
+	List	   *permissions;	/* of text, where it is restricted to them */
+	List	   *networks;		/* of inet, likewise */
+	ArrayType  *objects;		/* of text, for a temporary key */
+} Identity;
+
+/* NULL without one */
+extern const Identity *identity_current(void);
+
+/* Verifies a key, and makes it the identity where the verdict is valid. */
+extern void identity_take(Datum key, bool null, const VerdictRequest *request, Verdict *verdict);
+
+extern bool identity_allows(const Identity *identity, const text *permission);
+
+#endif							/* FALUKEYS_IDENTITY_H */

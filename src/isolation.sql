@@ -1,0 +1,16 @@
+
+-- Application tables whose rows only their own workspace and mode touch.
+
+CREATE FUNCTION falukeys.isolated_workspace(permission text, by_object boolean) RETURNS text
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'isolation_workspace';
+COMMENT ON FUNCTION falukeys.isolated_workspace(text, boolean) IS 'For policies of isolate_table: the workspace whose rows the identity may touch, NULL for none; by_object says whether temporary keys are told apart by a column. For everyone';
+
+CREATE FUNCTION falukeys.isolate_table(target regclass, workspace_column name DEFAULT 'workspace_id',
+	mode_column name DEFAULT 'mode', read_permission text DEFAULT NULL, write_permission text DEFAULT NULL,
+	object_column name DEFAULT NULL) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'isolation_isolate_table';
+COMMENT ON FUNCTION falukeys.isolate_table IS 'Forces row security on a table, so that only rows of the identity''s workspace and mode are seen or touched, with the permissions if any are named, and new rows get them by default; a temporary key only touches rows whose object_column is one of its objects. 22023 for a column that is not as it must be, 55000 where it is isolated already. The owner of the table';
+
+CREATE FUNCTION falukeys.release_table(target regclass) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'isolation_release_table';
+COMMENT ON FUNCTION falukeys.release_table(regclass) IS 'Takes isolate_table back: defaults, policies and flags are as before; 55000 where the table is not isolated. The owner of the table';

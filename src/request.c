@@ -1,0 +1,235 @@
+/*
+ * request.c
+ *		A request as PostgREST hands it over: the key and the client in its headers.
+ *
+ * Calls identity.  Headers hold the key, so no error of this room, nor of what
+ * parses them, shows any of them.
+ */
+#include "postgres.h"
+
+#include <arpa/inet.h>
+
+#include "catalog/pg_type.h"
+#include "common/base64.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+
+#include "identity.h"
+#include "request.h"
+
+#define ERRCODE_UNAUTHORIZED	MAKE_SQLSTATE('P', 'T', '4', '0', '1')
+#define ERRCODE_FORBIDDEN		MAKE_SQLSTATE('P', 'T', '4', '0', '3')
+
+#define MAX_ADDRESS_LENGTH		64
+
+int			request_trusted_proxies = 0;
+
+PG_FUNCTION_INFO_V1(request_authenticate);
+
+/* PostgREST answers with the status in the SQLSTATE, and with these headers. */
+static void
+refuse(int sqlstate, const char *message, const char *detail)
+{
+	if (sqlstate == ERRCODE_UNAUTHORIZED)
+		(void) set_config_option("response.headers", "[{\"WWW-Authenticate\": \"Bearer\"}]",
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	ereport(ERROR,
+			(errcode(sqlstate),
+			 errmsg("%s", message),
+			 detail ? errdetail("%s", detail) : 0));
+}
+
+/* The headers, or NULL where they are missing or no JSON object */
+static Jsonb *
+read_headers(void)
+{
+	const char *setting = GetConfigOption("request.headers", true, false);
+	MemoryContext caller = CurrentMemoryContext;
+	Jsonb	   *volatile headers = NULL;
+
+	if (setting == NULL || setting[0] == '\0')
+		return NULL;
+
+	/* The parser shows in its error what it does not understand, a key perhaps. */
+	PG_TRY();
+	{
+		headers = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(setting)));
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		headers = NULL;
+	}
+	PG_END_TRY();
+	return headers != NULL && JB_ROOT_IS_OBJECT(headers) ? headers : NULL;
+}
+
+/* A header by its lower-case name, without the spaces around it; NULL if there is none. */
+static char *
+header(Jsonb *headers, const char *name)
+{
+	JsonbValue	found;
+	char	   *value;
+	int			length;
+
+	if (getKeyJsonValueFromContainer(&headers->root, name, strlen(name), &found) == NULL ||
+		found.type != jbvString)
+		return NULL;
+	value = pnstrdup(found.val.string.val, found.val.string.len);
+	value += strspn(value, " \t");
+	length = strlen(value);
+	while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\t'))
+		value[--length] = '\0';
+	return value[0] == '\0' ? NULL : value;
+}
+
+/* What follows a scheme, or NULL where the value is of another one */
+static char *
+credentials(char *value, const char *scheme)
+{
+	size_t		length = strlen(scheme);
+
+	if (pg_strncasecmp(value, scheme, length) != 0 || value[length] != ' ')
+		return NULL;
+	value += length;
+	return value + strspn(value, " ");
+}
+
+/* The key as a user's name with an empty password, or as it is */
+static char *
+basic_key(char *value)
+{
+	int			length = strlen(value);
+	int			capacity = pg_b64_dec_len(length);
+	char	   *decoded;
+
+	if (strchr(value, '_') != NULL)
+		return value;			/* which no base64 has, and every key */
+	decoded = palloc0(capacity + 1);
+	length = pg_b64_decode(value, length, decoded, capacity);
+	if (length <= 0 || memchr(decoded, '\0', length) != NULL || decoded[length - 1] != ':')
+		return value;
+	decoded[length - 1] = '\0';
+	return decoded;
+}
+
+static char *
+authorization_key(Jsonb *headers)
+{
+	char	   *value = header(headers, "authorization");
+	char	   *key;
+
+	if (value == NULL)
+		return NULL;
+	key = credentials(value, "Bearer");
+	if (key != NULL)
+		return key;
+	key = credentials(value, "Basic");
+	return key != NULL ? basic_key(key) : NULL;
+}
+
+static bool
+is_key(const char *text)
+{
+	KeyParts	parts;
+
+	return key_format_parse(text, strlen(text), &parts) == KEY_FORMAT_OK;
+}
+
+/* The one key of the request; beside X-API-Key, Authorization may hold something else. */
+static char *
+request_key(Jsonb *headers)
+{
+	char	   *authorized = authorization_key(headers);
+	char	   *named = header(headers, "x-api-key");
+
+	if (authorized == NULL && named == NULL)
+		refuse(ERRCODE_UNAUTHORIZED, "the request has no key", NULL);
+	if (named == NULL)
+		return authorized;
+	if (authorized != NULL && is_key(authorized) && strcmp(authorized, named) != 0)
+		refuse(ERRCODE_UNAUTHORIZED, "the request has two different keys", NULL);
+	return named;
+}
+
+/* An address, perhaps with a port, of X-Forwarded-For; NULL for anything else */
+static inet *
+parse_address(const char *text, size_t length)
+{
+	char		address[MAX_ADDRESS_LENGTH];
+	char	   *end;
+	char		parsed[16];
+
+	while (length > 0 && (text[0] == ' ' || text[0] == '\t'))
+		text++, length--;
+	while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t'))
+		length--;
+	if (length >= sizeof(address))
+		return NULL;
+	memcpy(address, text, length);
+	address[length] = '\0';
+
+	if (address[0] == '[' && (end = strchr(address, ']')) != NULL)
+	{
+		*end = '\0';
+		memmove(address, address + 1, end - address);
+	}
+	else if ((end = strchr(address, ':')) != NULL && strchr(end + 1, ':') == NULL)
+		*end = '\0';
+	if (inet_pton(AF_INET, address, parsed) != 1 && inet_pton(AF_INET6, address, parsed) != 1)
+		return NULL;
+	return DatumGetInetPP(DirectFunctionCall1(inet_in, CStringGetDatum(address)));
+}
+
+/*
+ * Each proxy appends whom it was called by, so only the last ones, as many as
+ * there are proxies of ours, are not the client's own claim.
+ */
+static inet *
+request_client(Jsonb *headers)
+{
+	char	   *forwarded = header(headers, "x-forwarded-for");
+	char	   *end;
+	char	   *start;
+
+	if (request_trusted_proxies == 0 || forwarded == NULL)
+		return NULL;
+	end = forwarded + strlen(forwarded);
+	for (int i = 1;; i++)
+	{
+		start = end;
+		while (start > forwarded && start[-1] != ',')
+			start--;
+		if (i == request_trusted_proxies)
+			return parse_address(start, end - start);
+		if (start == forwarded)
+			return NULL;
+		end = start - 1;
+	}
+}
+
+Datum
+request_authenticate(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *headers = read_headers();
+	VerdictRequest request = {0};
+	Verdict		verdict;
+	text	   *key;
+
+	if (headers == NULL)
+		refuse(ERRCODE_UNAUTHORIZED, "the request has no key", NULL);
+	key = cstring_to_text(request_key(headers));
+	request.client = request_client(headers);
+	identity_take(PointerGetDatum(key), false, &request, &verdict);
+	crypto_cleanse(VARDATA(key), VARSIZE_ANY_EXHDR(key));
+
+	if (verdict_is_denial(verdict.code))
+		refuse(ERRCODE_FORBIDDEN, "the key does not allow this", verdict_code_name(verdict.code));
+	if (verdict.code != VERDICT_VALID)
+		refuse(ERRCODE_UNAUTHORIZED, "the key is not valid", verdict_code_name(verdict.code));
+	PG_RETURN_VOID();
+}
