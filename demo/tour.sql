@@ -166,9 +166,6 @@ SELECT id, event, actor, detail FROM falukeys.event_log WHERE workspace_id = :'w
 DELETE FROM falukeys.events;
 \echo '=> refused with 55000'
 
-SELECT to_regprocedure('falukeys.authenticate_request()') IS NOT NULL AS identity_is_there \gset
-\if :identity_is_there
-
 \echo
 \echo '---- 11. An API server, with a role that may only verify ----'
 \echo
@@ -194,12 +191,13 @@ SELECT code FROM falukeys.authenticate(:'reissued_key', 'messages');
 INSERT INTO messages (body) VALUES ('Your parcel is on its way') RETURNING workspace_id = :'workspace' AS of_this_workspace, mode, body;
 COMMIT;
 \echo '=> valid, t, live, Your parcel is on its way'
-\echo 'One in test mode sees nothing of it, and can change nothing:'
+\echo 'One in test mode has test rows only, whatever it tries:'
 \echo
 BEGIN;
 SELECT code FROM falukeys.authenticate(:'test_key', 'messages');
 INSERT INTO messages (body) VALUES ('Only a test');
 UPDATE messages SET body = body || '!' RETURNING mode, body;
+\echo '=> valid, test, Only a test!: one row changed, not two'
 INSERT INTO messages (mode, body) VALUES ('live', 'Smuggled');
 ROLLBACK;
 \echo '=> refused with 42501: objects in one mode cannot touch those in the other'
@@ -216,8 +214,6 @@ SELECT falukeys.authenticate(:'monitor_key', 'messages', '203.0.113.9');
 \echo '=> refused with 42501: a network that is not its own'
 ROLLBACK;
 RESET ROLE;
-
-\endif
 
 \echo
 \echo 'End of the tour.'

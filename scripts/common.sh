@@ -19,11 +19,12 @@ fail() {
 # PostgreSQL refuses to run as root.
 if [ "$(id -u)" = 0 ]; then
 	owner=postgres
-	as_owner() { runuser -u postgres -- "$@"; }
+	to_owner=(runuser -u postgres --)
 else
 	owner=$(id -un)
-	as_owner() { "$@"; }
+	to_owner=()
 fi
+as_owner() { "${to_owner[@]}" "$@"; }
 
 require_owner() {
 	id -u "$owner" >/dev/null 2>&1 ||

@@ -46,6 +46,13 @@
 	((relation)->rd_firstRelfilenodeSubid != InvalidSubTransactionId)
 #endif
 
+/* Which files a relation has */
+#if PG_VERSION_NUM >= 160000
+#define compat_relation_locator(relation)	((relation)->rd_locator)
+#else
+#define compat_relation_locator(relation)	((relation)->rd_node)
+#endif
+
 /* PG_MODULE_MAGIC carries a name and a version from 18 on. */
 #ifdef PG_MODULE_MAGIC_EXT
 #define COMPAT_MODULE_MAGIC(name_, version_) \

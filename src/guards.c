@@ -11,16 +11,20 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "catalog.h"
 #include "guards.h"
+#include "identifier.h"
 
 PG_FUNCTION_INFO_V1(guards_refuse_statement);
 PG_FUNCTION_INFO_V1(guards_refuse_change);
@@ -30,6 +34,58 @@ PG_FUNCTION_INFO_V1(guards_mode_settings);
 PG_FUNCTION_INFO_V1(guards_permissions);
 
 static GuardPass held_pass = GUARD_PASS_NONE;
+
+/* A row that a statement makes, between its BEFORE and its AFTER trigger */
+typedef struct NewRow
+{
+	dlist_node	node;
+	Identifier	id;
+} NewRow;
+
+static dlist_head new_rows = DLIST_STATIC_INIT(new_rows);
+
+/* The list's memory is the transaction's. */
+static void
+forget_new_rows(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		dlist_init(&new_rows);
+}
+
+void
+guards_remember_new(const text *id)
+{
+	static bool registered = false;
+	NewRow *entry = MemoryContextAlloc(TopTransactionContext, sizeof(NewRow));
+
+	if (!registered)
+		RegisterXactCallback(forget_new_rows, NULL);
+	registered = true;
+	identifier_copy(&entry->id, id);
+	dlist_push_tail(&new_rows, &entry->node);
+}
+
+/* AFTER triggers come in the order of the rows, so the first one mostly is it. */
+bool
+guards_take_new(const text *id)
+{
+	Identifier	wanted;
+	dlist_mutable_iter iter;
+
+	identifier_copy(&wanted, id);
+	dlist_foreach_modify(iter, &new_rows)
+	{
+		NewRow *entry = dlist_container(NewRow, node, iter.cur);
+
+		if (strcmp(entry->id.text, wanted.text) == 0)
+		{
+			dlist_delete(&entry->node);
+			pfree(entry);
+			return true;
+		}
+	}
+	return false;
+}
 
 uint64
 guards_run_with_pass(GuardPass pass, const char *sql, int count, const Parameter *parameters)

@@ -32,6 +32,13 @@ extern pg_attribute_noreturn() void guards_refuse(const char *what, const char *
 
 extern void guards_require_unchanged(TriggerRow *row, int count, const char *const *columns);
 
+/*
+ * Rows that were given their id by us, so that an AFTER trigger can tell them
+ * from restored ones.
+ */
+extern void guards_remember_new(const text *id);
+extern bool guards_take_new(const text *id);
+
 /* Fills in who and when, where the row does not say. */
 extern void guards_fill_creation(TriggerRow *row);
 

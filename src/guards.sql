@@ -31,6 +31,12 @@ COMMENT ON FUNCTION falukeys.guard_keys() IS 'Trigger: rules of keys';
 CREATE FUNCTION falukeys.record_keys() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_keys_after';
 COMMENT ON FUNCTION falukeys.record_keys() IS 'Trigger: records changes of keys, and looks that no digest is used twice';
+CREATE FUNCTION falukeys.begin_insert_of_keys() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_keys_inserting';
+COMMENT ON FUNCTION falukeys.begin_insert_of_keys() IS 'Trigger: begins to count the keys that an INSERT registers';
+CREATE FUNCTION falukeys.end_insert_of_keys() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_keys_inserted';
+COMMENT ON FUNCTION falukeys.end_insert_of_keys() IS 'Trigger: records how many keys an INSERT registered, beyond those recorded one by one';
 CREATE FUNCTION falukeys.guard_retired_secrets() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_retired_before';
 COMMENT ON FUNCTION falukeys.guard_retired_secrets() IS 'Trigger: rules of retired secrets';
@@ -83,6 +89,10 @@ CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.permissions
 
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON falukeys.keys
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_keys();
+CREATE TRIGGER begin_insert BEFORE INSERT ON falukeys.keys
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.begin_insert_of_keys();
+CREATE TRIGGER end_insert AFTER INSERT ON falukeys.keys
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.end_insert_of_keys();
 CREATE TRIGGER record AFTER INSERT OR UPDATE ON falukeys.keys
 	FOR EACH ROW EXECUTE FUNCTION falukeys.record_keys();
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.keys

@@ -27,10 +27,18 @@
 
 PG_FUNCTION_INFO_V1(guards_keys_before);
 PG_FUNCTION_INFO_V1(guards_keys_after);
+PG_FUNCTION_INFO_V1(guards_keys_inserting);
+PG_FUNCTION_INFO_V1(guards_keys_inserted);
 PG_FUNCTION_INFO_V1(guards_retired_before);
 PG_FUNCTION_INFO_V1(guards_retired_after);
 PG_FUNCTION_INFO_V1(guards_sealed_before);
 PG_FUNCTION_INFO_V1(guards_restrictions_before);
+
+/* How many imports of a statement are recorded one by one */
+#define MAX_IMPORT_EVENTS	1000
+
+/* How many keys the running INSERT has registered */
+static uint64 imported = 0;
 
 /* The secret in a row's column of that name */
 static ApiKey *
@@ -94,13 +102,16 @@ static void
 prepare_insert(TriggerRow *row)
 {
 	ApiKey	   *secret = row_secret(row);
+	text	   *id;
 
 	if (row_is_null(row, "id"))
 	{
 		if (secret->kind == 't')
 			guards_refuse("a temporary key cannot be registered",
 						  "Create one with falukeys.create_temporary_key().");
-		row_set(row, "id", PointerGetDatum(identifier_generate(IDENTIFIER_KEY)));
+		id = identifier_generate(IDENTIFIER_KEY);
+		row_set(row, "id", PointerGetDatum(id));
+		guards_remember_new(id);
 		row_set(row, "imported", BoolGetDatum(true));
 	}
 	else if (!identifier_is_valid(IDENTIFIER_KEY, row_text(row, "id")))
@@ -233,6 +244,51 @@ record_update(TriggerRow *row)
 		events_record("key.compromised", workspace, id, 1, &why);
 }
 
+/*
+ * Registered by plain INSERT.  Of a bulk, only how many the rest were is
+ * recorded: a million events would tell no one more than the keys do.
+ */
+static void
+record_import(TriggerRow *row)
+{
+	Statement	statement;
+	bool		null;
+
+	if (++imported > MAX_IMPORT_EVENTS)
+		return;
+	statement_begin(&statement);
+	EVENTS_RECORD("key.imported", row_text(row, "workspace_id"), row_text(row, "id"),
+				  {"kind", catalog_enum_label(DatumGetObjectId(row_value(row, "kind", &null)))},
+				  {"mode", catalog_enum_label(DatumGetObjectId(row_value(row, "mode", &null)))});
+	statement_end(&statement);
+}
+
+/* After each INSERT statement */
+Datum
+guards_keys_inserted(PG_FUNCTION_ARGS)
+{
+	uint64		rest = imported > MAX_IMPORT_EVENTS ? imported - MAX_IMPORT_EVENTS : 0;
+	Statement	statement;
+
+	imported = 0;
+	if (rest > 0)
+	{
+		statement_begin(&statement);
+		EVENTS_RECORD("key.imported", NULL, NULL,
+					  {"count", psprintf(UINT64_FORMAT, rest)});
+		statement_end(&statement);
+	}
+	return PointerGetDatum(NULL);
+}
+
+/* Before each one: what an error left over does not count. */
+Datum
+guards_keys_inserting(PG_FUNCTION_ARGS)
+{
+	imported = 0;
+	return PointerGetDatum(NULL);
+}
+
 /* Does an update take anything away from who holds the key? */
 static bool
 takes_away(TriggerRow *row)
@@ -260,6 +316,8 @@ guards_keys_after(PG_FUNCTION_ARGS)
 	if (row_is_insert(&row))
 	{
 		check_digest_is_new(&row);
+		if (guards_take_new(row_text(&row, "id")))
+			record_import(&row);
 		return PointerGetDatum(NULL);
 	}
 

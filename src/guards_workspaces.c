@@ -6,12 +6,9 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -27,61 +24,6 @@ PG_FUNCTION_INFO_V1(guards_workspaces_before);
 PG_FUNCTION_INFO_V1(guards_workspaces_after);
 PG_FUNCTION_INFO_V1(guards_members_before);
 PG_FUNCTION_INFO_V1(guards_members_after);
-
-/*
- * Workspaces that this statement makes, between their BEFORE and their AFTER
- * trigger, so that the latter can tell them from restored ones.
- */
-typedef struct NewWorkspace
-{
-	dlist_node	node;
-	Identifier	id;
-} NewWorkspace;
-
-static dlist_head new_workspaces = DLIST_STATIC_INIT(new_workspaces);
-
-/* The list's memory is the transaction's. */
-static void
-forget_new_workspaces(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		dlist_init(&new_workspaces);
-}
-
-static void
-remember_new_workspace(const text *id)
-{
-	static bool registered = false;
-	NewWorkspace *entry = MemoryContextAlloc(TopTransactionContext, sizeof(NewWorkspace));
-
-	if (!registered)
-		RegisterXactCallback(forget_new_workspaces, NULL);
-	registered = true;
-	identifier_copy(&entry->id, id);
-	dlist_push_tail(&new_workspaces, &entry->node);
-}
-
-/* AFTER triggers come in the order of the rows, so the first one mostly is it. */
-static bool
-take_new_workspace(const text *id)
-{
-	Identifier	wanted;
-	dlist_mutable_iter iter;
-
-	identifier_copy(&wanted, id);
-	dlist_foreach_modify(iter, &new_workspaces)
-	{
-		NewWorkspace *entry = dlist_container(NewWorkspace, node, iter.cur);
-
-		if (strcmp(entry->id.text, wanted.text) == 0)
-		{
-			dlist_delete(&entry->node);
-			pfree(entry);
-			return true;
-		}
-	}
-	return false;
-}
 
 static WorkspaceState
 state_in(TriggerRow *row, bool old, const char *column)
@@ -105,7 +47,7 @@ prepare_new(TriggerRow *row)
 	row_set(row, "id", PointerGetDatum(id));
 	row_set_null(row, "approved_at");
 	row_set_null(row, "suspended_from");
-	remember_new_workspace(id);
+	guards_remember_new(id);
 }
 
 static void
@@ -236,7 +178,7 @@ guards_workspaces_after(PG_FUNCTION_ARGS)
 	statement_begin(&statement);
 	if (row_is_insert(&row))
 	{
-		if (take_new_workspace(id))
+		if (guards_take_new(id))
 		{
 			EVENTS_RECORD("workspace.created", id, NULL,
 						  {"name", text_to_cstring(row_text(&row, "name"))});

@@ -174,11 +174,10 @@ identity_take(Datum key, bool null, const VerdictRequest *request, Verdict *verd
 	if (!verdict_begin(key, null, &secret, verdict))
 		return;
 	lock_secret(&secret);
-	store_reader_begin(&reader);
+	store_reader_begin_brief(&reader);
 	verdict_reach(&reader, &secret, request, verdict);
 	if (verdict->code == VERDICT_VALID)
 		become(&reader, &verdict->facts);
-	store_reader_end(&reader);
 }
 
 Datum

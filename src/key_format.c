@@ -25,9 +25,11 @@ const char	key_format_base62_digits[62 + 1] =
 bool
 key_format_is_base62(char c)
 {
-	return (c >= '0' && c <= '9') ||
-		(c >= 'A' && c <= 'Z') ||
-		(c >= 'a' && c <= 'z');
+	/* A bit for each ASCII character: verification asks for every one of a key. */
+	static const unsigned long long digits[2] = {0x03ff000000000000ULL, 0x07fffffe07fffffeULL};
+	unsigned char code = (unsigned char) c;
+
+	return code < 128 && (digits[code >> 6] >> (code & 63) & 1) != 0;
 }
 
 static bool

@@ -266,8 +266,10 @@ keys_create_temporary(PG_FUNCTION_ARGS)
 	draft.expires_at = ttl_end(fcinfo, 5);
 	check_objects(draft.objects);
 	registration_check_restrictions(draft.permissions, draft.networks, 't');
-	if (!access_allows_workspace(workspace, ACCESS_DEVELOPER))
+	if (identity_current() != NULL && !access_allows_workspace(workspace, ACCESS_DEVELOPER))
 		limit_to_identity(&draft, mode);
+	else
+		access_check_workspace(workspace, ACCESS_DEVELOPER);
 	registration_check_workspace(workspace, mode);
 
 	statement_begin(&statement);

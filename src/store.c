@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/skey.h"
 #include "access/stratnum.h"
@@ -23,6 +24,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -33,6 +35,7 @@
 #include "store.h"
 
 #define WORKSPACE_CACHE_SIZE	1024	/* a power of 2 */
+#define KEY_HINTS				1024	/* likewise */
 
 typedef struct CachedWorkspace
 {
@@ -54,6 +57,14 @@ store_reader_begin(StoreReader *reader)
 {
 	reader->generation = catalog_generation();
 	reader->snapshot = RegisterSnapshot(GetLatestSnapshot());
+}
+
+/* The query that calls us has a snapshot, which keeps what ours sees from vacuum. */
+void
+store_reader_begin_brief(StoreReader *reader)
+{
+	reader->generation = catalog_generation();
+	reader->snapshot = GetLatestSnapshot();
 }
 
 void
@@ -177,14 +188,6 @@ scan_is_null(StoreScan *scan, int column)
 	return null;
 }
 
-static bool
-scan_boolean(StoreScan *scan, int column)
-{
-	bool		null;
-
-	return DatumGetBool(store_scan_value(scan, column, &null));
-}
-
 static void
 scan_identifier(StoreScan *scan, int column, Identifier *id)
 {
@@ -193,27 +196,46 @@ scan_identifier(StoreScan *scan, int column, Identifier *id)
 	identifier_copy(id, DatumGetTextPP(store_scan_value(scan, column, &null)));
 }
 
-static void
-read_key(StoreScan *scan, KeyFacts *facts)
+static TimestampTz
+time_or(Datum value, bool null, TimestampTz otherwise)
 {
-	bool		null;
-	Datum		meta;
+	return null ? otherwise : DatumGetTimestampTz(value);
+}
 
-	scan_identifier(scan, KEYS_ID, &facts->id);
-	scan_identifier(scan, KEYS_WORKSPACE_ID, &facts->workspace_id);
-	facts->secret = *DatumGetApiKeyP(store_scan_value(scan, KEYS_SECRET, &null));
-	facts->kind_oid = DatumGetObjectId(store_scan_value(scan, KEYS_KIND, &null));
-	facts->mode_oid = DatumGetObjectId(store_scan_value(scan, KEYS_MODE, &null));
-	facts->disabled = scan_boolean(scan, KEYS_DISABLED);
-	facts->permissions_restricted = scan_boolean(scan, KEYS_PERMISSIONS_RESTRICTED);
-	facts->networks_restricted = scan_boolean(scan, KEYS_NETWORKS_RESTRICTED);
-	facts->not_before = scan_timestamp(scan, KEYS_NOT_BEFORE, DT_NOBEGIN);
-	facts->expires_at = scan_timestamp(scan, KEYS_EXPIRES_AT, DT_NOEND);
-	facts->revoked = !scan_is_null(scan, KEYS_REVOKED_AT);
-	facts->compromised = !scan_is_null(scan, KEYS_COMPROMISED_AT);
-	meta = store_scan_value(scan, KEYS_META, &null);
-	facts->meta = null ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(meta));
-	facts->imported = scan_boolean(scan, KEYS_IMPORTED);
+static void
+read_key(HeapTuple tuple, TupleDesc descriptor, KeyFacts *facts)
+{
+	Datum		value[KEYS_COLUMNS + 1];
+	bool		null[KEYS_COLUMNS + 1];
+
+	/* Columns count from 1. */
+	heap_deform_tuple(tuple, descriptor, value + 1, null + 1);
+	identifier_copy(&facts->id, DatumGetTextPP(value[KEYS_ID]));
+	identifier_copy(&facts->workspace_id, DatumGetTextPP(value[KEYS_WORKSPACE_ID]));
+	facts->secret = *DatumGetApiKeyP(value[KEYS_SECRET]);
+	facts->kind_oid = DatumGetObjectId(value[KEYS_KIND]);
+	facts->mode_oid = DatumGetObjectId(value[KEYS_MODE]);
+	facts->disabled = DatumGetBool(value[KEYS_DISABLED]);
+	facts->permissions_restricted = DatumGetBool(value[KEYS_PERMISSIONS_RESTRICTED]);
+	facts->networks_restricted = DatumGetBool(value[KEYS_NETWORKS_RESTRICTED]);
+	facts->not_before = time_or(value[KEYS_NOT_BEFORE], null[KEYS_NOT_BEFORE], DT_NOBEGIN);
+	facts->expires_at = time_or(value[KEYS_EXPIRES_AT], null[KEYS_EXPIRES_AT], DT_NOEND);
+	facts->revoked = !null[KEYS_REVOKED_AT];
+	facts->compromised = !null[KEYS_COMPROMISED_AT];
+	facts->meta = null[KEYS_META] ? (Datum) 0 :
+		PointerGetDatum(PG_DETOAST_DATUM_COPY(value[KEYS_META]));
+	facts->imported = DatumGetBool(value[KEYS_IMPORTED]);
+}
+
+static void
+scan_key(StoreScan *scan, KeyFacts *facts)
+{
+	bool		copied;
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(scan->slot, false, &copied);
+
+	read_key(tuple, RelationGetDescr(scan->table), facts);
+	if (copied)
+		heap_freetuple(tuple);
 }
 
 /* A hash index knows the hash only. */
@@ -231,8 +253,92 @@ next_with_secret(StoreScan *scan, int column, const ApiKey *secret)
 	return false;
 }
 
-bool
-store_key_by_secret(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
+/*
+ * Where the keys last verified stood.  A hint, and nothing more: the row is
+ * read anew each time through the reader's snapshot, and if it is not visible
+ * there, or has another secret, the index is asked.
+ */
+typedef struct KeyHint
+{
+	ApiKey		secret;
+	ItemPointerData tid;
+	Buffer		buffer;
+} KeyHint;
+
+static KeyHint key_hints[KEY_HINTS];
+
+static KeyHint *
+key_hint(const ApiKey *secret)
+{
+	uint32		slot;
+
+	memcpy(&slot, secret->digest, sizeof(slot));
+	return &key_hints[slot & (KEY_HINTS - 1)];
+}
+
+/* Reads a row of a pinned page, and gives the pin back. */
+static bool
+read_pinned_key(Relation keys, Buffer buffer, ItemPointer tid, Snapshot snapshot,
+				const ApiKey *secret, KeyFacts *facts)
+{
+	HeapTupleData tuple;
+	bool		found;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(tid, keys, buffer, snapshot, &tuple, NULL, true);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+
+	/* The pin keeps the row where it is. */
+	if (found)
+	{
+		read_key(&tuple, RelationGetDescr(keys), facts);
+		found = crypto_equal(secret, &facts->secret, sizeof(ApiKey));
+	}
+	ReleaseBuffer(buffer);
+	return found;
+}
+
+static bool
+key_by_hint(Relation keys, Snapshot snapshot, const ApiKey *secret, KeyFacts *facts)
+{
+	KeyHint    *hint = key_hint(secret);
+	ItemPointerData tid = hint->tid;
+
+	if (memcmp(&hint->secret, secret, sizeof(ApiKey)) != 0 ||
+		!ReadRecentBuffer(compat_relation_locator(keys), MAIN_FORKNUM,
+						  ItemPointerGetBlockNumber(&tid), hint->buffer))
+		return false;
+	return read_pinned_key(keys, hint->buffer, &tid, snapshot, secret, facts);
+}
+
+static bool
+key_by_index(Relation keys, Snapshot snapshot, const ApiKey *secret, KeyFacts *facts)
+{
+	Relation	index = index_open(catalog_relation(CATALOG_KEYS_BY_SECRET), AccessShareLock);
+	IndexScanDesc scan = compat_index_beginscan(keys, index, snapshot, 1);
+	ScanKeyData key;
+	ItemPointer tid;
+	bool		found = false;
+
+	init_scan_key(&key, index, ApiKeyPGetDatum(secret));
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (!found && (tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
+	{
+		ItemPointerData at = *tid;
+		Buffer		buffer = ReadBuffer(keys, ItemPointerGetBlockNumber(tid));
+
+		found = read_pinned_key(keys, buffer, &at, snapshot, secret, facts);
+		if (found)
+			*key_hint(secret) = (KeyHint) {.secret = *secret,.tid = *tid,.buffer = buffer};
+	}
+	index_endscan(scan);
+	index_close(index, NoLock);
+	return found;
+}
+
+/* Without the snapshot's predicate locks; see the head of this file */
+static bool
+key_by_scan(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
 {
 	StoreScan	scan;
 	bool		found;
@@ -241,8 +347,24 @@ store_key_by_secret(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
 					 AccessShareLock, ApiKeyPGetDatum(secret));
 	found = next_with_secret(&scan, KEYS_SECRET, secret);
 	if (found)
-		read_key(&scan, facts);
+		scan_key(&scan, facts);
 	store_scan_end(&scan);
+	return found;
+}
+
+bool
+store_key_by_secret(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
+{
+	Relation	keys;
+	bool		found;
+
+	if (IsolationIsSerializable())
+		return key_by_scan(reader, secret, facts);
+
+	keys = table_open(catalog_relation(CATALOG_KEYS), AccessShareLock);
+	found = key_by_hint(keys, reader->snapshot, secret, facts) ||
+		key_by_index(keys, reader->snapshot, secret, facts);
+	table_close(keys, NoLock);
 	return found;
 }
 
@@ -256,7 +378,7 @@ store_key_by_id(StoreReader *reader, const text *id, KeyFacts *facts)
 					 AccessShareLock, PointerGetDatum(id));
 	found = store_scan_next(&scan);
 	if (found)
-		read_key(&scan, facts);
+		scan_key(&scan, facts);
 	store_scan_end(&scan);
 	return found;
 }

@@ -77,6 +77,7 @@ typedef struct RetiredFacts
 #define KEYS_COMPROMISED_AT			12
 #define KEYS_META					13
 #define KEYS_IMPORTED				16
+#define KEYS_COLUMNS				20
 
 #define RETIRED_SECRET				1
 #define RETIRED_KEY_ID				2
@@ -98,6 +99,12 @@ typedef struct RetiredFacts
 #define RESTRICTION_VALUE			2	/* key_permissions, key_networks, key_objects */
 
 extern void store_reader_begin(StoreReader *reader);
+
+/*
+ * Without the bookkeeping that lets others begin and end readers meanwhile:
+ * for reads through this room only.  It needs no end.
+ */
+extern void store_reader_begin_brief(StoreReader *reader);
 extern void store_reader_end(StoreReader *reader);
 
 extern void store_scan_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,

@@ -10,7 +10,7 @@ CREATE TABLE falukeys.sealed_secrets (
 	first_saved_in text NOT NULL DEFAULT pg_catalog.repeat(' ', 192),
 	CONSTRAINT sealed_secrets_pkey PRIMARY KEY (secret),
 	CONSTRAINT sealed_secrets_key_id_fkey FOREIGN KEY (key_id) REFERENCES falukeys.keys (id)
-);
+) USING heap;
 -- Changed in place, so never compressed, shortened or moved away.
 ALTER TABLE falukeys.sealed_secrets
 	ALTER COLUMN seal SET STORAGE PLAIN,

@@ -256,9 +256,8 @@ verdict_of_handle(const ApiKey *secret, const VerdictRequest *request, Verdict *
 		verdict->code = VERDICT_STALE_STANDBY;
 		return;
 	}
-	store_reader_begin(&reader);
+	store_reader_begin_brief(&reader);
 	verdict_reach(&reader, secret, request, verdict);
-	store_reader_end(&reader);
 }
 
 bool
@@ -293,7 +292,6 @@ verdict_of_text(Datum key, bool null, const VerdictRequest *request, Verdict *ve
 
 	if (!verdict_begin(key, null, &secret, verdict))
 		return;
-	store_reader_begin(&reader);
+	store_reader_begin_brief(&reader);
 	verdict_reach(&reader, &secret, request, verdict);
-	store_reader_end(&reader);
 }
