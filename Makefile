@@ -17,7 +17,7 @@ DATA_built = $(EXTENSION_SCRIPT)
 
 # Named one by one: a wildcard would run the install script.
 REGRESS = install apikey generation workspaces keys lifecycle restrictions verify freshness garbage vault master_key events guards leaks dashboard
-ISOLATION =
+ISOLATION = reveals reveal_roll rolls roll_readers revoke_loop import_roll administrators approvals wait_for_key
 TAP_TESTS = 1
 
 EXTRA_CLEAN = $(EXTENSION_SCRIPT) unit/key_format_test unit/key_format_fuzz

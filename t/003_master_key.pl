@@ -111,7 +111,7 @@ foreach my $case (
 	[ 'too long', substr($good, 0, 64) . "0\n" ],
 	[ 'a good one, then garbage', "${good}garbage\n" ],
 	[ 'binary', "\0\x01\xff" x 22 ],
-	[ 'nine of them', $good x 9 ],
+	[ 'sixty-five of them', $good x 65 ],
 	[ 'a megabyte', 'a' x 1048576 ])
 {
 	my ($name, $content) = @$case;
