@@ -74,7 +74,7 @@ SELECT p.oid::regprocedure, provolatile, proparallel, proisstrict
   FROM pg_proc p JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
  WHERE (provolatile, proparallel, proisstrict) IS DISTINCT FROM
        CASE WHEN proname ~ '^apikey_' OR proname IN ('kind_of', 'mode_of', 'redacted', 'is_well_formed', 'redact') THEN ('i'::"char", 's'::"char", true)
-            WHEN proname ~ '^current_key_(id|kind|mode|allows)$|^current_workspace_id$|^current_mode_settings$' THEN ('s'::"char", 'r'::"char", false)
+            WHEN proname ~ '^current_|^isolated_workspace$' THEN ('s'::"char", 'r'::"char", false)
             WHEN proname ~ '^(verifier|operator|manager)_access$' THEN ('s'::"char", 's'::"char", false)
             ELSE ('v'::"char", 'u'::"char", false) END
  ORDER BY 1;
@@ -108,18 +108,18 @@ SELECT m.type, m.identity, NULL, a.grantee, a.privilege_type
 SELECT count(*) AS privileges_of_roles FROM privilege WHERE grantee <> 0;
 SELECT identity, privilege_type FROM privilege
  WHERE (type <> 'function' AND type <> 'type' AND (identity, privilege_type) NOT IN
-        (('falukeys', 'USAGE'), ('falukeys.dashboard', 'SELECT'), ('falukeys.event_log', 'SELECT'), ('falukeys.attention', 'SELECT')))
+        (('falukeys', 'USAGE'), ('falukeys.dashboard', 'SELECT'), ('falukeys.event_log', 'SELECT'), ('falukeys.visible_workspaces', 'SELECT'), ('falukeys.attention', 'SELECT')))
     OR (type = 'function' AND function !~ '^apikey_' AND function <> ALL ('{kind_of,mode_of,redacted,is_well_formed,redact,find_keys,
 	create_key,create_temporary_key,import_key,import_key_digest,reveal_key,roll_key,end_grace,disable_key,enable_key,revoke_key,wait_for_key,
-	restrict_key,clear_permissions,clear_networks,annotate_key,set_key_validity,purge_keys,add_member,remove_member,
+	restrict_key,clear_permissions,clear_networks,annotate_key,set_key_validity,purge_keys,report_compromised_key,add_member,remove_member,
 	current_key_id,current_workspace_id,current_key_kind,current_key_mode,current_key_allows,current_mode_settings,require_permission,
-	deauthenticate,isolate_table,release_table,health}'))
+	deauthenticate,current_key_objects,isolated_workspace,isolate_table,release_table,health}'))
  ORDER BY 1, 2;
 -- What section by section is the privilege of a few is refused to others.
 SELECT p.oid::regprocedure FROM pg_proc p
  WHERE pronamespace = 'falukeys'::regnamespace AND has_function_privilege('regress_falukeys_nobody', oid, 'EXECUTE')
    AND proname = ANY ('{create_workspace,approve_workspace,suspend_workspace,resume_workspace,close_workspace,define_permission,
-	verify_key,key_allows,handle_allows,authenticate,authenticate_request,report_compromised_key,grant_access,revoke_access,
+	verify_key,key_allows,handle_allows,authenticate,authenticate_request,grant_access,revoke_access,
 	rotate_master_key,adopt_sealed_secrets}')
  ORDER BY 1;
 SELECT count(*) AS type_and_its_functions FROM pg_proc

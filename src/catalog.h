@@ -29,6 +29,7 @@ typedef enum CatalogRelation
 	CATALOG_KEY_NETWORKS_BY_KEY,
 	CATALOG_KEY_OBJECTS,
 	CATALOG_KEY_OBJECTS_BY_KEY,
+	CATALOG_MODE_SETTINGS,
 	CATALOG_RELATIONS			/* how many */
 } CatalogRelation;
 

@@ -233,15 +233,15 @@ record_update(TriggerRow *row)
 	text	   *workspace = row_text(row, "workspace_id");
 	text	   *id = row_text(row, "id");
 	text	   *reason = row_text(row, "revoke_reason");
-	EventDetail why = {"reason", reason ? text_to_cstring(reason) : NULL};
+	char	   *why = reason ? text_to_cstring(reason) : NULL;
 
 	if (row_differs(row, "disabled"))
 		events_record(row_boolean(row, "disabled") ? "key.disabled" : "key.enabled",
 					  workspace, id, 0, NULL);
 	if (row_differs(row, "revoked_at"))
-		events_record("key.revoked", workspace, id, 1, &why);
+		EVENTS_RECORD("key.revoked", workspace, id, {"reason", why});
 	if (row_differs(row, "compromised_at"))
-		events_record("key.compromised", workspace, id, 1, &why);
+		EVENTS_RECORD("key.compromised", workspace, id, {"source", why}, {"secret", "ended"});
 }
 
 /*

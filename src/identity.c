@@ -311,22 +311,12 @@ Datum
 identity_mode_settings(PG_FUNCTION_ARGS)
 {
 	const Identity *identity = identity_current();
-	Statement	statement;
-	Datum		settings = 0;
-	bool		null = true;
+	Datum		settings;
 
 	if (identity == NULL)
 		PG_RETURN_NULL();
-	statement_begin(&statement);
-	if (STATEMENT_RUN("SELECT m FROM falukeys.mode_settings AS m"
-					  " WHERE mode OPERATOR(pg_catalog.=) $1",
-					  parameter_of("key_mode", ObjectIdGetDatum(identity->facts.mode_oid), false)) > 0)
-		settings = statement_result(1, &null);
-	MemoryContextSwitchTo(statement.caller_context);
-	if (!null)
-		settings = PointerGetDatum(PG_DETOAST_DATUM_COPY(settings));
-	statement_end(&statement);
-	if (null)
+	settings = store_mode_settings(identity->facts.mode_oid);
+	if (settings == 0)
 		PG_RETURN_NULL();
 	return settings;
 }

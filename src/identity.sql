@@ -29,8 +29,9 @@ COMMENT ON FUNCTION falukeys.current_key_objects() IS 'The objects that a tempor
 CREATE FUNCTION falukeys.current_key_allows(permission text) RETURNS boolean
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_key_allows';
 COMMENT ON FUNCTION falukeys.current_key_allows(text) IS 'Has the transaction''s identity this permission, as it was authenticated? False without one and for public keys. For everyone';
+-- VOLATILE, so that no plan leaves it out.
 CREATE FUNCTION falukeys.require_permission(permission text) RETURNS void
-	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_require_permission';
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'identity_require_permission';
 COMMENT ON FUNCTION falukeys.require_permission(text) IS 'Raises 42501 unless current_key_allows. For everyone';
 
 CREATE FUNCTION falukeys.wait_for_key(key_id text) RETURNS void
@@ -38,5 +39,5 @@ CREATE FUNCTION falukeys.wait_for_key(key_id text) RETURNS void
 COMMENT ON FUNCTION falukeys.wait_for_key(text) IS 'Called after a commit that took the key something away: returns when no other transaction that earlier took the key as its identity is still running. Developers of the workspace, and operators';
 
 CREATE FUNCTION falukeys.current_mode_settings() RETURNS falukeys.mode_settings
-	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'identity_mode_settings';
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_mode_settings';
 COMMENT ON FUNCTION falukeys.current_mode_settings() IS 'In what the mode of the transaction''s identity differs from the other one; NULL without an identity. For everyone';

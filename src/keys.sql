@@ -119,7 +119,7 @@ CREATE FUNCTION falukeys.import_key_digest(workspace text, key falukeys.apikey, 
 	permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL, expires_at timestamptz DEFAULT NULL,
 	meta jsonb DEFAULT NULL) RETURNS text
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_import_digest';
-COMMENT ON FUNCTION falukeys.import_key_digest IS 'Registers a secret key of which only the SHA-256 digest is known; as import_key. A public key is registered by its text, 22023. Developers of the workspace';
+COMMENT ON FUNCTION falukeys.import_key_digest IS 'Registers a key of which only the SHA-256 digest is known; as import_key. Of a public key the text stays unknown then. Developers of the workspace';
 
 CREATE FUNCTION falukeys.reveal_key(key_id text, saved_in text DEFAULT NULL) RETURNS text
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_reveal';

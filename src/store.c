@@ -482,6 +482,27 @@ store_workspace_was_approved(StoreReader *reader, const text *id, bool *exists)
 	return approved;
 }
 
+/* Two rows: an index would be of no use. */
+Datum
+store_mode_settings(Oid mode)
+{
+	Relation	table = table_open(catalog_relation(CATALOG_MODE_SETTINGS), AccessShareLock);
+	TableScanDesc scan = table_beginscan(table, GetActiveSnapshot(), 0, NULL);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	Datum		settings = 0;
+	bool		null;
+
+	while (settings == 0 && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		if (DatumGetObjectId(slot_getattr(slot, 1, &null)) == mode)
+			settings = ExecFetchSlotHeapTupleDatum(slot);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	table_close(table, NoLock);
+	return settings;
+}
+
 /* By the digest alone, whatever the marks beside it: that of a key is its own. */
 static bool
 digest_is_taken(CatalogRelation table, CatalogRelation index, int column,

@@ -132,6 +132,9 @@ extern List *store_restrictions(StoreReader *reader, StoreRestriction which, con
 
 extern bool store_workspace_was_approved(StoreReader *reader, const text *id, bool *exists);
 
+/* A row of mode_settings, as the running query sees it; 0 if there is none */
+extern Datum store_mode_settings(Oid mode);
+
 /*
  * Does keys, or retired_secrets, hold this digest in another row, committed or
  * ours?  Wait for whoever is just writing or deleting such a row.

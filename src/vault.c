@@ -2,7 +2,7 @@
  * vault.c
  *		Sealed secrets, and their one-time opening.
  *
- * Storage floor: calls store, master_key, statement, standby and crypto.
+ * Storage floor: calls store, seal, master_key, statement and standby.
  *
  * A transaction that reveals a live secret may roll back after its client has
  * seen the plaintext.  So the mark is no part of the transaction: under the
@@ -32,45 +32,11 @@
 
 #include "compat.h"
 #include "master_key.h"
+#include "seal.h"
 #include "standby.h"
 #include "statement.h"
 #include "store.h"
 #include "vault.h"
-
-#define SEAL_VERSION	1
-
-#define SEAL_CLOSED		1		/* holds a ciphertext */
-#define SEAL_SPENT		2		/* held one, or never did: zeros */
-
-/* Which database a live secret may be opened in; zeros for a test one */
-typedef struct SealBinding
-{
-	uint8		system[8];
-	uint8		database[4];
-} SealBinding;
-
-/* The content of column seal, as on disk; only bytes, so no padding */
-typedef struct Seal
-{
-	uint8		version;
-	uint8		state;
-	uint8		fingerprint[MASTER_KEY_FINGERPRINT_LENGTH];
-	SealBinding binding;
-	uint8		nonce[CRYPTO_NONCE_LENGTH];
-	uint8		tag[CRYPTO_TAG_LENGTH];
-	uint8		ciphertext[KEY_GENERATED_LENGTH];
-} Seal;
-
-StaticAssertDecl(sizeof(Seal) == 104, "a seal has no padding");
-
-/* What the ciphertext is authenticated with */
-typedef struct SealAssociated
-{
-	char		purpose[16];
-	ApiKey		secret;
-	Identifier	key_id;
-	SealBinding binding;
-} SealAssociated;
 
 /* A row found, locked where it stands; pointers go into the page. */
 typedef struct SealedRow
@@ -84,78 +50,8 @@ typedef struct SealedRow
 	ApiKey		secret;
 } SealedRow;
 
-typedef enum OpenResult
-{
-	OPEN_DONE,
-	OPEN_SPENT,
-	OPEN_ELSEWHERE,				/* bound to another database */
-	OPEN_UNKNOWN_MASTER_KEY,
-	OPEN_DAMAGED
-} OpenResult;
-
 PG_FUNCTION_INFO_V1(vault_rotate_master_key);
 PG_FUNCTION_INFO_V1(vault_adopt_sealed_secrets);
-
-static void
-bind_here(SealBinding *binding, char mode)
-{
-	uint64		system = GetSystemIdentifier();
-
-	memset(binding, 0, sizeof(SealBinding));
-	if (mode != 'l')
-		return;
-	for (int i = 0; i < 8; i++)
-		binding->system[i] = (uint8) (system >> (56 - 8 * i));
-	for (int i = 0; i < 4; i++)
-		binding->database[i] = (uint8) (MyDatabaseId >> (24 - 8 * i));
-}
-
-static void
-associate(SealAssociated *associated, const ApiKey *secret, const char *key_id,
-		  const SealBinding *binding)
-{
-	memset(associated, 0, sizeof(SealAssociated));
-	strlcpy(associated->purpose, "falukeys seal 1", sizeof(associated->purpose));
-	associated->secret = *secret;
-	strlcpy(associated->key_id.text, key_id, sizeof(associated->key_id.text));
-	associated->binding = *binding;
-}
-
-static void
-close_seal(Seal *seal, const MasterKey *key, const ApiKey *secret, const char *key_id,
-		   const SealBinding *binding, const char *plaintext)
-{
-	SealAssociated associated;
-
-	memset(seal, 0, sizeof(Seal));
-	seal->version = SEAL_VERSION;
-	seal->state = SEAL_CLOSED;
-	memcpy(seal->fingerprint, key->fingerprint, MASTER_KEY_FINGERPRINT_LENGTH);
-	seal->binding = *binding;
-	crypto_random(seal->nonce, CRYPTO_NONCE_LENGTH);
-	associate(&associated, secret, key_id, binding);
-	crypto_seal(key->sealing_key, seal->nonce, &associated, sizeof(associated),
-				plaintext, KEY_GENERATED_LENGTH, seal->ciphertext, seal->tag);
-}
-
-/* Opens by the binding that the seal carries; where that is, is the caller's to check. */
-static OpenResult
-open_seal(const Seal *seal, const MasterKeys *keys, const ApiKey *secret,
-		  const char *key_id, char plaintext[KEY_GENERATED_LENGTH])
-{
-	const MasterKey *key = master_key_find(keys, seal->fingerprint);
-	SealAssociated associated;
-
-	if (seal->state != SEAL_CLOSED)
-		return OPEN_SPENT;
-	if (key == NULL)
-		return OPEN_UNKNOWN_MASTER_KEY;
-	associate(&associated, secret, key_id, &seal->binding);
-	if (!crypto_open(key->sealing_key, seal->nonce, &associated, sizeof(associated),
-					 seal->ciphertext, KEY_GENERATED_LENGTH, seal->tag, plaintext))
-		return OPEN_DAMAGED;
-	return OPEN_DONE;
-}
 
 bool
 vault_seal_is_valid(const bytea *value)
@@ -342,8 +238,8 @@ vault_seal(const text *key_id, const PlainKey *key)
 
 	table_close(table_open(catalog_relation(CATALOG_SEALED_SECRETS), RowExclusiveLock), NoLock);
 	load_or_create_master_keys(&keys);
-	bind_here(&binding, key->handle.mode);
-	close_seal(&seal, &keys.keys[0], &key->handle, text_to_cstring(key_id), &binding, key->text);
+	seal_bind_here(&binding, key->handle.mode);
+	seal_close(&seal, &keys.keys[0], &key->handle, text_to_cstring(key_id), &binding, key->text);
 	master_key_cleanse(&keys);
 	insert_row(key_id, &key->handle, &seal, DT_NOEND, "");
 }
@@ -448,12 +344,12 @@ open_row(StoreScan *scan, const MasterKeys *keys, const char *key_id, bool once,
 	fill_saved_in(filled, saved_in);
 
 	lock_row(scan, &row, once ? BUFFER_LOCK_EXCLUSIVE : BUFFER_LOCK_SHARE);
-	bind_here(&here, row.secret.mode);
+	seal_bind_here(&here, row.secret.mode);
 	if (row.seal->state == SEAL_CLOSED &&
 		memcmp(&row.seal->binding, &here, sizeof(here)) != 0)
 		result = OPEN_ELSEWHERE;
 	else
-		result = open_seal(row.seal, keys, &row.secret, key_id, plaintext);
+		result = seal_open(row.seal, keys, &row.secret, key_id, plaintext);
 	if (result == OPEN_DONE && once)
 		lsn = write_row(scan, &row, &spent, &revealed_by, filled);
 	unlock_row(&row);
@@ -535,12 +431,12 @@ seal_anew(const MasterKeys *keys, bool only_foreign, int64 *unopened)
 
 		CHECK_FOR_INTERRUPTS();
 		lock_row(&scan, &row, BUFFER_LOCK_EXCLUSIVE);
-		bind_here(&here, row.secret.mode);
+		seal_bind_here(&here, row.secret.mode);
 		if (!only_foreign || memcmp(&row.seal->binding, &here, sizeof(here)) != 0)
-			result = open_seal(row.seal, keys, &row.secret, row.key_id.text, plaintext);
+			result = seal_open(row.seal, keys, &row.secret, row.key_id.text, plaintext);
 		if (result == OPEN_DONE)
 		{
-			close_seal(&seal, &keys->keys[0], &row.secret, row.key_id.text,
+			seal_close(&seal, &keys->keys[0], &row.secret, row.key_id.text,
 					   only_foreign ? &here : &row.seal->binding, plaintext);
 			crypto_cleanse(plaintext, sizeof(plaintext));
 			lsn = write_row(&scan, &row, &seal, NULL, NULL);
