@@ -16,8 +16,8 @@ EXTENSION_SCRIPT = sql/falukeys--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SCRIPT)
 
 # Named one by one: a wildcard would run the install script.
-REGRESS = install apikey generation workspaces keys lifecycle restrictions verify freshness garbage vault master_key events guards leaks dashboard
-ISOLATION = reveals reveal_roll rolls roll_readers revoke_loop import_roll administrators approvals wait_for_key
+REGRESS = install apikey generation workspaces keys lifecycle restrictions verify freshness garbage vault master_key events guards leaks dashboard access attacks identity isolation request
+ISOLATION = reveals reveal_roll rolls roll_readers revoke_loop import_roll administrators approvals wait_for_key probing
 TAP_TESTS = 1
 
 EXTRA_CLEAN = $(EXTENSION_SCRIPT) unit/key_format_test unit/key_format_fuzz
