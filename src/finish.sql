@@ -52,7 +52,7 @@ GRANT EXECUTE ON FUNCTION
 	falukeys.deauthenticate(),
 	falukeys.current_key_id(), falukeys.current_workspace_id(), falukeys.current_key_kind(),
 	falukeys.current_key_mode(), falukeys.current_key_objects(), falukeys.current_key_allows(text),
-	falukeys.require_permission(text), falukeys.isolated_workspace(text, boolean),
+	falukeys.require_permission(text), falukeys.isolated(text, boolean), falukeys.isolated_object(text, text, text),
 	falukeys.current_mode_settings()
 TO PUBLIC;
 

@@ -59,11 +59,8 @@ drop_current(void)
 	list_free_deep(dropped->networks);
 	if (dropped->objects != NULL)
 		pfree(dropped->objects);
-	if (!dropped->none)
-	{
+	if (dropped->key_id != NULL)
 		pfree(dropped->key_id);
-		pfree(dropped->workspace_id);
-	}
 	pfree(dropped);
 }
 
@@ -154,7 +151,6 @@ become(StoreReader *reader, const KeyFacts *facts)
 	identity->facts = *facts;
 	identity->facts.meta = 0;
 	identity->key_id = cstring_to_text(facts->id.text);
-	identity->workspace_id = cstring_to_text(facts->workspace_id.text);
 	if (facts->permissions_restricted)
 		identity->permissions = store_restrictions(reader, STORE_PERMISSIONS, identity->key_id);
 	if (facts->networks_restricted)
@@ -216,6 +212,7 @@ identity_deauthenticate(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* The identity may end while a query still uses what it was told, so it gets copies. */
 Datum
 identity_key_id(PG_FUNCTION_ARGS)
 {
@@ -223,7 +220,7 @@ identity_key_id(PG_FUNCTION_ARGS)
 
 	if (identity == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(identity->key_id);
+	PG_RETURN_TEXT_P(cstring_to_text(identity->facts.id.text));
 }
 
 Datum
@@ -233,7 +230,7 @@ identity_workspace_id(PG_FUNCTION_ARGS)
 
 	if (identity == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(identity->workspace_id);
+	PG_RETURN_TEXT_P(cstring_to_text(identity->facts.workspace_id.text));
 }
 
 Datum
@@ -263,7 +260,7 @@ identity_key_objects(PG_FUNCTION_ARGS)
 
 	if (identity == NULL || identity->objects == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_ARRAYTYPE_P(identity->objects);
+	return PointerGetDatum(PG_DETOAST_DATUM_COPY(PointerGetDatum(identity->objects)));
 }
 
 bool

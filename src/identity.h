@@ -21,7 +21,6 @@ typedef struct Identity
 	bool		none;			/* deauthenticated */
 	KeyFacts	facts;
 	text	   *key_id;
-	text	   *workspace_id;
 	List	   *permissions;	/* of text, where it is restricted to them */
 	List	   *networks;		/* of inet, likewise */
 	ArrayType  *objects;		/* of text, for a temporary key */

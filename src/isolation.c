@@ -3,8 +3,8 @@
  *		Application tables whose rows only their own workspace and mode touch.
  *
  * Calls identity and statement.  The statements run as the table's owner, never
- * as the owner of falukeys.  The policies compare columns with scalar
- * subqueries, which are answered once a query and can be looked up in an index.
+ * as the owner of falukeys.  The policies compare columns with one
+ * subquery, which is answered once a query and can be looked up in an index.
  *
  * How the table was before stands in the comment of a policy, so that it goes
  * with the table wherever that goes.
@@ -18,6 +18,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -34,7 +35,8 @@
 
 #define READ_POLICY		"falukeys_isolation_read"
 
-PG_FUNCTION_INFO_V1(isolation_workspace);
+PG_FUNCTION_INFO_V1(isolation_isolated);
+PG_FUNCTION_INFO_V1(isolation_isolated_object);
 PG_FUNCTION_INFO_V1(isolation_isolate_table);
 PG_FUNCTION_INFO_V1(isolation_release_table);
 
@@ -48,18 +50,70 @@ typedef struct Target
 	bool		forced;
 } Target;
 
-/* The identity's workspace, where it may touch the rows that a policy is about */
+/*
+ * The workspace and the mode whose rows the identity may touch, as one row: what
+ * a policy compares with is of one identity, even if it changes in mid-query.
+ */
 Datum
-isolation_workspace(PG_FUNCTION_ARGS)
+isolation_isolated(PG_FUNCTION_ARGS)
 {
 	const Identity *identity = identity_current();
 	bool		by_object = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+	TupleDesc	descriptor;
+	Datum		values[2];
+	bool		nulls[2] = {false};
 
 	if (identity == NULL || identity->facts.secret.kind == 'p' ||
 		(identity->facts.secret.kind == 't' && !by_object) ||
 		(!PG_ARGISNULL(0) && !identity_allows(identity, PG_GETARG_TEXT_PP(0))))
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(identity->workspace_id);
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = CStringGetTextDatum(identity->facts.workspace_id.text);
+	values[1] = ObjectIdGetDatum(identity->facts.mode_oid);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
+}
+
+static bool
+text_is(const text *value, const char *expected)
+{
+	size_t		length = strlen(expected);
+
+	return VARSIZE_ANY_EXHDR(value) == length && memcmp(VARDATA_ANY(value), expected, length) == 0;
+}
+
+static bool
+has_object(const Identity *identity, const text *object)
+{
+	Datum	   *objects;
+	int			count;
+
+	deconstruct_array(identity->objects, TEXTOID, -1, false, TYPALIGN_INT, &objects, NULL, &count);
+	for (int i = 0; i < count; i++)
+	{
+		text	   *candidate = DatumGetTextPP(objects[i]);
+
+		if (VARSIZE_ANY_EXHDR(candidate) == VARSIZE_ANY_EXHDR(object) &&
+			memcmp(VARDATA_ANY(candidate), VARDATA_ANY(object), VARSIZE_ANY_EXHDR(object)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* May the identity, as it is when this row is looked at, touch it by its object? */
+Datum
+isolation_isolated_object(PG_FUNCTION_ARGS)
+{
+	const Identity *identity = identity_current();
+
+	if (identity == NULL || PG_ARGISNULL(0) || PG_ARGISNULL(1) ||
+		!text_is(PG_GETARG_TEXT_PP(0), identity->facts.workspace_id.text) ||
+		!text_is(PG_GETARG_TEXT_PP(1), identity->facts.secret.mode == 'l' ? "live" : "test"))
+		PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(identity->facts.secret.kind == 's' ||
+				   (identity->objects != NULL && !PG_ARGISNULL(2) &&
+					has_object(identity, PG_GETARG_TEXT_PP(2))));
 }
 
 static void
@@ -139,15 +193,15 @@ condition(const char *workspace_column, const char *mode_column, bool mode_is_te
 
 	initStringInfo(&expression);
 	appendStringInfo(&expression,
-					 "%s OPERATOR(pg_catalog.=) (SELECT falukeys.isolated_workspace(%s, %s))"
-					 " AND %s OPERATOR(pg_catalog.=) (SELECT falukeys.current_key_mode()%s)",
-					 quote_identifier(workspace_column), permission,
-					 object_column ? "true" : "false",
-					 quote_identifier(mode_column), mode_is_text ? "::pg_catalog.text" : "");
+					 "(%s, %s) OPERATOR(pg_catalog.=)"
+					 " (SELECT i.workspace, i.mode%s FROM falukeys.isolated(%s, %s) AS i)",
+					 quote_identifier(workspace_column), quote_identifier(mode_column),
+					 mode_is_text ? "::pg_catalog.text" : "", permission,
+					 object_column ? "true" : "false");
 	if (object_column != NULL)
 		appendStringInfo(&expression,
-						 " AND ((SELECT falukeys.current_key_kind() OPERATOR(pg_catalog.=) 'secret')"
-						 " OR %s OPERATOR(pg_catalog.=) ANY ((SELECT falukeys.current_key_objects())::pg_catalog.text[]))",
+						 " AND falukeys.isolated_object(%s, %s::pg_catalog.text, %s)",
+						 quote_identifier(workspace_column), quote_identifier(mode_column),
 						 quote_identifier(object_column));
 	return expression.data;
 }

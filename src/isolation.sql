@@ -1,9 +1,13 @@
 
 -- Application tables whose rows only their own workspace and mode touch.
 
-CREATE FUNCTION falukeys.isolated_workspace(permission text, by_object boolean) RETURNS text
-	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'isolation_workspace';
-COMMENT ON FUNCTION falukeys.isolated_workspace(text, boolean) IS 'For policies of isolate_table: the workspace whose rows the identity may touch, NULL for none; by_object says whether temporary keys are told apart by a column. For everyone';
+CREATE FUNCTION falukeys.isolated(permission text, by_object boolean, OUT workspace text, OUT mode falukeys.key_mode)
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'isolation_isolated';
+COMMENT ON FUNCTION falukeys.isolated(text, boolean) IS 'For policies of isolate_table: the workspace and mode whose rows the identity may touch, NULL for none; by_object says whether temporary keys are told apart by a column. For everyone';
+
+CREATE FUNCTION falukeys.isolated_object(workspace text, mode text, object text) RETURNS boolean
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'isolation_isolated_object';
+COMMENT ON FUNCTION falukeys.isolated_object(text, text, text) IS 'For policies of isolate_table with an object_column: is a row of this workspace and mode the identity''s, and, for a temporary key, its object one of its own? For everyone';
 
 CREATE FUNCTION falukeys.isolate_table(target regclass, workspace_column name DEFAULT 'workspace_id',
 	mode_column name DEFAULT 'mode', read_permission text DEFAULT NULL, write_permission text DEFAULT NULL,
