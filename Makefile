@@ -45,13 +45,16 @@ UNIT_FLAGS = -std=gnu99 -Wall -Wextra -Isrc
 
 FUZZ_ITERATIONS = 200000
 
-.PHONY: test demo unit fuzz
+.PHONY: test demo bench unit fuzz
 
 test:
 	PG_CONFIG='$(PG_CONFIG)' scripts/test
 
 demo:
 	PG_CONFIG='$(PG_CONFIG)' scripts/demo
+
+bench:
+	PG_CONFIG='$(PG_CONFIG)' bench/run $(KEYS)
 
 unit: unit/key_format_test
 	./unit/key_format_test
