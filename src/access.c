@@ -168,8 +168,14 @@ void
 access_check_administrator(Oid administrator)
 {
 	Oid			role = GetUserId();
+	Oid			session = GetSessionUserId();
 
-	if (access_has_level(role, ACCESS_MANAGER) || !is_member_of_role(role, administrator))
+	if (access_has_level(role, ACCESS_MANAGER))
+		return;
+	/* Nor one that whoever became the operator by SET ROLE could act as. */
+	if (!is_member_of_role(role, administrator) &&
+		!(is_member_of_role_nosuper(session, role) &&
+		  is_member_of_role_nosuper(session, administrator)))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
