@@ -16,11 +16,11 @@ EXTENSION_SCRIPT = sql/falukeys--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SCRIPT)
 
 # Named one by one: a wildcard would run the install script.
-REGRESS = install apikey generation workspaces keys lifecycle restrictions verify freshness garbage vault master_key events guards leaks dashboard access attacks identity isolation request
+REGRESS = install apikey generation workspaces keys lifecycle restrictions verify freshness garbage vault master_key events guards leaks dashboard access access_matrix attacks lookalikes identity minting isolation request
 ISOLATION = reveals reveal_roll rolls roll_readers revoke_loop import_roll administrators approvals wait_for_key probing
 TAP_TESTS = 1
 
-EXTRA_CLEAN = $(EXTENSION_SCRIPT) unit/key_format_test unit/key_format_fuzz
+EXTRA_CLEAN = $(EXTENSION_SCRIPT) unit/key_format_test unit/key_text_test unit/key_format_fuzz
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
@@ -56,14 +56,15 @@ demo:
 bench:
 	PG_CONFIG='$(PG_CONFIG)' bench/run $(KEYS)
 
-unit: unit/key_format_test
+unit: unit/key_format_test unit/key_text_test
 	./unit/key_format_test
+	./unit/key_text_test
 
 fuzz: unit/key_format_fuzz
 	./unit/key_format_fuzz $(FUZZ_ITERATIONS)
 
 # Not every compiler has its sanitizers installed.
-unit/key_format_test unit/key_format_fuzz: unit/%: unit/%.c src/key_format.c src/key_format.h
+unit/key_format_test unit/key_text_test unit/key_format_fuzz: unit/%: unit/%.c unit/samples.h src/key_format.c src/key_format.h
 	$(CC) $(UNIT_FLAGS) -DSTANDALONE $(SANITIZE) -o $@ $< src/key_format.c -lz || \
 	$(CC) $(UNIT_FLAGS) -DSTANDALONE -O1 -o $@ $< src/key_format.c -lz
 

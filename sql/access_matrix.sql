@@ -39,7 +39,7 @@ FROM unnest('{nobody,member,developer,administrator,verifier,operator,manager,su
 CREATE TABLE matrix.argument (name text, function text, value text, UNIQUE (name, function));
 INSERT INTO matrix.argument VALUES
 	('access', NULL, $$'verifier'$$),
-	('apikey', NULL, :'key'),
+	('apikey', NULL, quote_literal(:'key')),
 	('by_object', NULL, 'false'),
 	('client', NULL, 'NULL'),
 	('expires_at', NULL, 'NULL'),
@@ -53,6 +53,7 @@ INSERT INTO matrix.argument VALUES
 	('mode', NULL, $$'test'$$),
 	('name', NULL, $$'matrix.more'$$),
 	('not_before', NULL, 'NULL'),
+	('object', NULL, $$'a'$$),
 	('objects', NULL, $$'{a}'$$),
 	('older_than', NULL, $$'1 day'$$),
 	('permission', NULL, $$'matrix'$$),
@@ -61,7 +62,6 @@ INSERT INTO matrix.argument VALUES
 	('source', NULL, $$'x'$$),
 	('target', NULL, $$'matrix.%s'$$),
 	('workspace', NULL, quote_literal(:'workspace'));
-UPDATE matrix.argument SET value = quote_literal(value) WHERE name = 'apikey';
 
 -- What a superuser does first, so that nothing but privileges is in the way
 CREATE TABLE matrix.preparation (function text PRIMARY KEY, statement text);
@@ -87,16 +87,18 @@ CREATE VIEW matrix.function AS
 -- Arguments that have no default, by name
 CREATE VIEW matrix.call AS
 	SELECT f.name AS function,
-		format('SELECT falukeys.%I(%s)', f.name, string_agg(format('%I => %s', a.name, a.value), ', ' ORDER BY n)) AS call,
-		coalesce(string_agg(given, ', ' ORDER BY n) FILTER (WHERE a.value IS NULL), '') AS unknown_arguments
+		format('SELECT falukeys.%I(%s)', f.name, string_agg(format('%I => %s', given, a.value), ', ' ORDER BY n) FILTER (WHERE n IS NOT NULL)) AS call,
+		string_agg(coalesce(given, '?'), ', ' ORDER BY n) FILTER (WHERE n IS NOT NULL AND a.value IS NULL) AS unknown_arguments
 	FROM matrix.function AS f
 		JOIN pg_proc AS p USING (oid)
-		LEFT JOIN LATERAL unnest((p.proargnames)[1:p.pronargs - p.pronargdefaults]) WITH ORDINALITY AS g (given, n) ON true
-		LEFT JOIN LATERAL (SELECT * FROM matrix.argument AS m WHERE m.name = given AND (m.function = f.name OR m.function IS NULL)
+		LEFT JOIN LATERAL generate_series(1, pronargs - pronargdefaults) AS n ON true
+		LEFT JOIN LATERAL (SELECT proargnames[n] AS given) AS g ON true
+		LEFT JOIN LATERAL (SELECT value FROM matrix.argument AS m
+			WHERE m.name = given AND (m.function = f.name OR m.function IS NULL)
 			ORDER BY m.function NULLS LAST LIMIT 1) AS a ON true
 	WHERE f.use = 'call'
 	GROUP BY f.oid, f.name;
-SELECT function, unknown_arguments FROM matrix.call WHERE unknown_arguments <> '';
+SELECT function, unknown_arguments FROM matrix.call WHERE unknown_arguments IS NOT NULL;
 
 -- The call is really made, as the role, and undone.
 CREATE FUNCTION matrix.outcome(role text, function text, call text) RETURNS text LANGUAGE plpgsql AS $$
@@ -113,6 +115,7 @@ EXCEPTION
 	WHEN SQLSTATE 'ZZ999' THEN RETURN 'allowed';
 	WHEN OTHERS THEN RETURN SQLSTATE;
 END $$;
+SET client_min_messages = warning;
 SELECT function,
 	matrix.outcome('nobody', function, call) AS nobody,
 	matrix.outcome('member', function, call) AS member,
@@ -123,6 +126,7 @@ SELECT function,
 	matrix.outcome('manager', function, call) AS manager,
 	matrix.outcome('superuser', function, call) AS superuser
 FROM matrix.call ORDER BY function COLLATE "C";
+RESET client_min_messages;
 
 -- What the type and its indexes call is everyone's, what triggers call no one's.
 SELECT use, role, count(*) > 0 AS some, bool_or(has_function_privilege('regress_falukeys_' || role, oid, 'EXECUTE')) AS may_any,

@@ -1,164 +1,480 @@
 --
--- Application tables, isolated by workspace and mode.
+-- Application tables whose rows only their own workspace and mode touch
 --
+\set VERBOSITY sqlstate
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS falukeys;
-\set VERBOSITY terse
-CREATE ROLE regress_falukeys_owner;
-CREATE ROLE regress_falukeys_app;
-SELECT falukeys.grant_access('regress_falukeys_app', 'verifier'), falukeys.grant_access('regress_falukeys_owner', 'verifier');
-SELECT falukeys.define_permission('messages'), falukeys.define_permission('messages.read');
-SELECT falukeys.create_workspace('One') AS one \gset
-SELECT falukeys.create_workspace('Two') AS two \gset
-SELECT falukeys.approve_workspace(:'one');
-SELECT key AS test_key FROM falukeys.create_key(:'one', 'secret', 'test') \gset
-SELECT key AS live_key FROM falukeys.create_key(:'one', 'secret', 'live') \gset
-SELECT key AS two_key FROM falukeys.create_key(:'two', 'secret', 'test') \gset
-SELECT key AS public_key FROM falukeys.create_key(:'one', 'public', 'test') \gset
-SELECT key AS reading_key FROM falukeys.create_key(:'one', 'secret', 'test', permissions => '{messages.read}') \gset
-SELECT key AS writing_key FROM falukeys.create_key(:'one', 'secret', 'test', permissions => '{messages}') \gset
-SELECT key AS object_key FROM falukeys.create_temporary_key(:'one', 'test', '{a}') \gset
-CREATE SCHEMA isolation AUTHORIZATION regress_falukeys_owner;
-GRANT USAGE ON SCHEMA isolation TO regress_falukeys_app;
-SET ROLE regress_falukeys_owner;
-SET search_path = isolation;
-CREATE TABLE message (name text PRIMARY KEY, workspace_id text NOT NULL DEFAULT 'none', mode falukeys.key_mode NOT NULL, body text);
-CREATE INDEX message_by_workspace ON message (workspace_id, mode);
-CREATE POLICY everything ON message USING (true) WITH CHECK (true);
-GRANT SELECT, INSERT, UPDATE, DELETE ON message TO regress_falukeys_app;
-SELECT falukeys.isolate_table('message');
-CREATE VIEW message_view WITH (security_invoker) AS SELECT * FROM message;
-GRANT SELECT, INSERT, UPDATE, DELETE ON message_view TO regress_falukeys_app;
+RESET client_min_messages;
 
--- New rows are the identity's; in each workspace and mode one
-SET ROLE regress_falukeys_app;
-BEGIN;
-SELECT code FROM falukeys.authenticate(:'test_key');
-INSERT INTO message (name, body) VALUES ('one test', 'a') RETURNING name, workspace_id = :'one' AS workspace, mode;
-COMMIT;
-BEGIN;
-SELECT code FROM falukeys.authenticate(:'live_key');
-INSERT INTO message (name, body) VALUES ('one live', 'a') RETURNING name, workspace_id = :'one' AS workspace, mode;
-COMMIT;
-BEGIN;
-SELECT code FROM falukeys.authenticate(:'two_key');
-INSERT INTO message_view (name, workspace_id, mode, body) VALUES ('two test', :'two', 'test', 'a') RETURNING name, workspace_id = :'two' AS workspace, mode;
-COMMIT;
+SELECT count(falukeys.define_permission(name)) AS defined FROM unnest('{isolation,isolation.read,isolation.write}'::text[]) name;
+SELECT falukeys.create_workspace('Isolation, a') AS a, falukeys.create_workspace('Isolation, b') AS b \gset
+SELECT count(falukeys.approve_workspace(id)) AS approved FROM unnest(ARRAY[:'a', :'b']) id;
 
--- What a key sees and touches, by SELECT, UPDATE and DELETE, and through a view
-CREATE FUNCTION pg_temp.touched(key text, OUT seen text, OUT seen_in_view text, OUT updated bigint, OUT deleted bigint) LANGUAGE plpgsql AS $$
+CREATE ROLE isolation_owner;
+CREATE ROLE isolation_app;
+CREATE ROLE isolation_someone;
+GRANT CREATE ON SCHEMA public TO isolation_owner;
+SELECT falukeys.grant_access('isolation_app', 'verifier'), falukeys.grant_access('isolation_owner', 'verifier');
+
+-- Keys by name, as in the columns of what follows
+CREATE TABLE isolation_keys AS
+	SELECT 'a test' AS name, key FROM falukeys.create_key(:'a', 'secret', 'test')
+	UNION ALL SELECT 'a live', key FROM falukeys.create_key(:'a', 'secret', 'live')
+	UNION ALL SELECT 'b live', key FROM falukeys.create_key(:'b', 'secret', 'live')
+	UNION ALL SELECT 'public', key FROM falukeys.create_key(:'a', 'public', 'test')
+	UNION ALL SELECT 'reader', key FROM falukeys.create_key(:'a', 'secret', 'test', permissions => '{isolation.read}')
+	UNION ALL SELECT 'writer', key FROM falukeys.create_key(:'a', 'secret', 'test', permissions => '{isolation.write}')
+	UNION ALL SELECT 'both', key FROM falukeys.create_key(:'a', 'secret', 'test', permissions => '{isolation}')
+	UNION ALL SELECT 'temporary', key FROM falukeys.create_temporary_key(:'a', 'test', '{object_1,object_9}')
+	UNION ALL SELECT 'temporary live', key FROM falukeys.create_temporary_key(:'a', 'live', '{object_1,object_9}')
+	UNION ALL SELECT 'temporary reader', key FROM falukeys.create_temporary_key(:'a', 'test', '{object_1,object_9}', '{isolation.read}');
+CREATE TABLE isolation_rows AS SELECT * FROM (VALUES
+	(1, :'a', 'test'::falukeys.key_mode, 'object_1', 'a test 1'),
+	(2, :'a', 'test', 'object_2', 'a test 2'),
+	(3, :'a', 'live', 'object_1', 'a live 3'),
+	(4, :'a', 'live', 'object_2', 'a live 4'),
+	(5, :'b', 'test', 'object_1', 'b test 5'),
+	(6, :'b', 'live', 'object_1', 'b live 6'),
+	(7, :'b', 'live', 'object_1', 'b live 7'),
+	(8, :'b', 'live', NULL, 'b live 8')) AS r(id, workspace_id, mode, object_id, body);
+GRANT SELECT ON isolation_keys, isolation_rows TO PUBLIC;
+
+CREATE FUNCTION pg_temp.take(name text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-	IF key IS NOT NULL THEN PERFORM falukeys.authenticate(key, object_id => 'a'); END IF;
-	SELECT string_agg(name, ', ' ORDER BY name) INTO seen FROM message;
-	SELECT string_agg(name, ', ' ORDER BY name) INTO seen_in_view FROM message_view;
-	UPDATE message SET body = body;
-	GET DIAGNOSTICS updated = ROW_COUNT;
-	DELETE FROM message_view;
-	GET DIAGNOSTICS deleted = ROW_COUNT;
-	RAISE EXCEPTION USING ERRCODE = 'ZZ999';
-EXCEPTION WHEN SQLSTATE 'ZZ999' THEN NULL;
+	PERFORM falukeys.deauthenticate();
+	IF name = 'nobody' THEN
+		RETURN 'nobody';
+	END IF;
+	RETURN (falukeys.authenticate((SELECT key FROM isolation_keys k WHERE k.name = take.name), object_id => 'object_1')).code;
 END $$;
-SELECT who, t.* FROM (VALUES (1, 'test', :'test_key'), (2, 'live', :'live_key'), (3, 'two', :'two_key'), (4, 'public', :'public_key'), (5, 'temporary', :'object_key'), (6, 'no one', NULL)) AS k (n, who, key),
-	pg_temp.touched(key) AS t ORDER BY n;
--- Its owner too
-SET ROLE regress_falukeys_owner;
-SELECT who, t.* FROM (VALUES (1, 'test', :'test_key'), (2, 'no one', NULL)) AS k (n, who, key), pg_temp.touched(key) AS t ORDER BY n;
-
--- No row comes into, or goes to, another workspace or mode.
-SET ROLE regress_falukeys_app;
-CREATE FUNCTION pg_temp.attempt(statement text) RETURNS text LANGUAGE plpgsql AS $$
+-- What a statement does with an identity: how many rows, or its SQLSTATE; it is rolled back.
+CREATE FUNCTION pg_temp.outcome(name text, statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE touched bigint;
 BEGIN
+	PERFORM pg_temp.take(name);
 	EXECUTE statement;
 	GET DIAGNOSTICS touched = ROW_COUNT;
-	RETURN touched || ' rows';
-EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE;
+	RAISE SQLSTATE 'DONE0';
+EXCEPTION
+	WHEN SQLSTATE 'DONE0' THEN RETURN touched;
+	WHEN OTHERS THEN RETURN SQLSTATE;
 END $$;
-BEGIN;
-SELECT code FROM falukeys.authenticate(:'test_key');
-SELECT pg_temp.attempt(format($$INSERT INTO message VALUES ('x', %L, 'test')$$, :'two')) AS insert_other_workspace,
-	pg_temp.attempt(format($$INSERT INTO message VALUES ('x', %L, 'live')$$, :'one')) AS insert_other_mode,
-	pg_temp.attempt(format($$UPDATE message SET workspace_id = %L$$, :'two')) AS move_to_workspace,
-	pg_temp.attempt($$UPDATE message SET mode = 'live'$$) AS move_to_mode,
-	pg_temp.attempt($$UPDATE message SET body = 'x' WHERE name = 'one live'$$) AS update_other_mode,
-	pg_temp.attempt($$DELETE FROM message WHERE name = 'two test'$$) AS delete_other_workspace,
-	pg_temp.attempt($$INSERT INTO message (name) VALUES ('one live') ON CONFLICT (name) DO UPDATE SET body = 'x'$$) AS upsert_other_mode,
-	pg_temp.attempt($$INSERT INTO message (name) VALUES ('one test') ON CONFLICT (name) DO UPDATE SET body = 'upserted'$$) AS upsert_own,
-	pg_temp.attempt($$INSERT INTO message (name) VALUES ('one test') ON CONFLICT (name) DO UPDATE SET mode = 'live'$$) AS upsert_away,
-	pg_temp.attempt($$TRUNCATE message$$) AS truncate;
-COPY message (name) FROM STDIN;
-copied
-\.
-ROLLBACK;
-SELECT pg_temp.attempt($$INSERT INTO message (name) VALUES ('x')$$) AS insert_by_no_one;
-
--- By an index on the workspace column
-BEGIN;
-SET LOCAL enable_seqscan = off;
-EXPLAIN (COSTS OFF) SELECT * FROM message WHERE body = 'a';
-COMMIT;
-
--- Released, it is as it was.
-SET ROLE regress_falukeys_owner;
-SELECT falukeys.isolate_table('message');
-SELECT falukeys.release_table('message');
-SELECT relrowsecurity, relforcerowsecurity, (SELECT string_agg(polname, ', ') FROM pg_policy WHERE polrelid = pg_class.oid) AS policies,
-	(SELECT string_agg(attname || ': ' || coalesce(pg_get_expr(adbin, adrelid), 'no default'), ', ' ORDER BY attnum)
-		FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = pg_class.oid AND attname IN ('workspace_id', 'mode')) AS defaults
-FROM pg_class WHERE oid = 'message'::regclass;
-SELECT falukeys.release_table('message');
-
--- Row security that was there stays, within the isolation.
-ALTER TABLE message ENABLE ROW LEVEL SECURITY;
-DROP POLICY everything ON message;
-CREATE POLICY only_a ON message USING (body = 'a');
-UPDATE message SET body = 'b' WHERE name = 'one test';
-SELECT falukeys.isolate_table('message');
-SELECT who, t.seen FROM (VALUES (1, 'test', :'test_key'), (2, 'live', :'live_key')) AS k (n, who, key), pg_temp.touched(key) AS t ORDER BY n;
-SELECT falukeys.release_table('message');
-SELECT relrowsecurity, relforcerowsecurity, (SELECT string_agg(polname, ', ') FROM pg_policy WHERE polrelid = pg_class.oid) AS policies
-FROM pg_class WHERE oid = 'message'::regclass;
-
--- Permissions, objects, a mode column of type text, columns with names of their own
-CREATE TABLE note ("Workspace" text, "in mode" text, object text, body text);
-GRANT SELECT, INSERT, UPDATE, DELETE ON note TO regress_falukeys_app;
-GRANT TRUNCATE ON note TO regress_falukeys_app;
-SELECT falukeys.isolate_table('note', 'Workspace', 'in mode', 'messages.read', 'messages.write', 'object');
-SET ROLE regress_falukeys_app;
-BEGIN;
-SELECT code FROM falukeys.authenticate(:'writing_key');
-INSERT INTO note (object) VALUES ('a'), ('b') RETURNING "Workspace" = :'one' AS workspace, "in mode", object;
-COMMIT;
-CREATE FUNCTION pg_temp.noted(key text, OUT seen text, OUT inserted text, OUT updated text) LANGUAGE plpgsql AS $$
+-- The bodies of the rows that a query finds
+CREATE FUNCTION pg_temp.seen(name text, query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE bodies text;
 BEGIN
-	PERFORM falukeys.authenticate(key, object_id => 'a');
-	SELECT string_agg(object, ', ' ORDER BY object) INTO seen FROM note;
-	inserted := pg_temp.attempt($i$INSERT INTO note (object) VALUES ('c')$i$);
-	updated := pg_temp.attempt($u$UPDATE note SET body = 'x'$u$);
-	RAISE EXCEPTION USING ERRCODE = 'ZZ999';
-EXCEPTION WHEN SQLSTATE 'ZZ999' THEN NULL;
+	PERFORM pg_temp.take(name);
+	EXECUTE format('SELECT string_agg(body, '', '' ORDER BY body) FROM (%s) AS q', query) INTO bodies;
+	RETURN bodies;
 END $$;
-SELECT who, t.* FROM (VALUES (1, 'unrestricted', :'test_key'), (2, 'reads', :'reading_key'), (3, 'writes', :'writing_key'), (4, 'temporary', :'object_key'), (5, 'live', :'live_key')) AS k (n, who, key),
-	pg_temp.noted(key) AS t ORDER BY n;
+-- What is not the identity's; without one, anything
+CREATE FUNCTION pg_temp.other_workspace() RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT min(workspace_id) FROM isolation_rows WHERE workspace_id IS DISTINCT FROM falukeys.current_workspace_id()
+$$;
+CREATE FUNCTION pg_temp.other_mode() RETURNS falukeys.key_mode LANGUAGE sql STABLE AS $$
+	SELECT CASE falukeys.current_key_mode() WHEN 'test' THEN 'live' ELSE 'test' END::falukeys.key_mode
+$$;
 
--- Not by others than the owner, and not what cannot be isolated
-SELECT falukeys.isolate_table('message');
-SELECT falukeys.release_table('note');
-SET ROLE regress_falukeys_owner;
-CREATE TABLE odd (workspace_id integer, mode falukeys.key_mode, w text COLLATE "C", g text GENERATED ALWAYS AS ('x') STORED);
-SELECT falukeys.isolate_table('odd');
-SELECT falukeys.isolate_table('odd', 'w', 'nothing');
-SELECT falukeys.isolate_table('odd', 'g');
-SELECT falukeys.isolate_table('odd', 'w', object_column => 'mode');
-SELECT falukeys.isolate_table('message_view');
-SELECT falukeys.isolate_table(NULL);
-SELECT falukeys.isolate_table('odd', 'w');
-DROP TABLE odd;
+-- Statements on a table %1$s
+CREATE TABLE isolation_statements (number integer GENERATED ALWAYS AS IDENTITY, what text, statement text);
+GRANT SELECT ON isolation_statements TO PUBLIC;
+INSERT INTO isolation_statements (what, statement) VALUES
+	('select', 'SELECT FROM %1$s'),
+	('select others''', 'SELECT FROM %1$s WHERE workspace_id = pg_temp.other_workspace() OR mode::text = pg_temp.other_mode()::text'),
+	('select for update', 'SELECT FROM %1$s FOR UPDATE'),
+	('insert', 'INSERT INTO %1$s (id, object_id) VALUES (10, ''object_1'')'),
+	('insert returning', 'INSERT INTO %1$s (id, object_id) VALUES (10, ''object_1'') RETURNING body'),
+	('insert for workspace', 'INSERT INTO %1$s (id, object_id, workspace_id) VALUES (10, ''object_1'', pg_temp.other_workspace())'),
+	('insert for mode', 'INSERT INTO %1$s (id, object_id, mode) VALUES (10, ''object_1'', pg_temp.other_mode())'),
+	('insert for no one', 'INSERT INTO %1$s (id, object_id, workspace_id, mode) VALUES (10, ''object_1'', NULL, NULL)'),
+	('insert for object', 'INSERT INTO %1$s (id, object_id) VALUES (10, ''object_3'')'),
+	('insert several', 'INSERT INTO %1$s (id, object_id, workspace_id) SELECT 10, ''object_1'', w FROM (VALUES (falukeys.current_workspace_id()), (pg_temp.other_workspace())) v(w)'),
+	('update', 'UPDATE %1$s SET body = ''changed'''),
+	('update where', 'UPDATE %1$s SET body = ''changed'' WHERE id > 0'),
+	('update to workspace', 'UPDATE %1$s SET workspace_id = pg_temp.other_workspace()'),
+	('update to mode', 'UPDATE %1$s SET mode = pg_temp.other_mode()'),
+	('update to object', 'UPDATE %1$s SET object_id = ''object_3'''),
+	('update from others', 'UPDATE %1$s SET workspace_id = falukeys.current_workspace_id(), mode = falukeys.current_key_mode() WHERE id > 0'),
+	('delete', 'DELETE FROM %1$s'),
+	('delete where', 'DELETE FROM %1$s WHERE id > 0'),
+	('upsert 1', 'INSERT INTO %1$s (id, object_id) VALUES (1, ''object_1'') ON CONFLICT (id) DO UPDATE SET body = ''changed'''),
+	('upsert 2', 'INSERT INTO %1$s (id, object_id) VALUES (2, ''object_1'') ON CONFLICT (id) DO UPDATE SET body = ''changed'''),
+	('upsert new', 'INSERT INTO %1$s (id, object_id) VALUES (10, ''object_1'') ON CONFLICT (id) DO UPDATE SET body = ''changed'''),
+	('upsert to mode', 'INSERT INTO %1$s (id, object_id) VALUES (1, ''object_1'') ON CONFLICT (id) DO UPDATE SET mode = pg_temp.other_mode()'),
+	('merge', 'MERGE INTO %1$s AS t USING isolation_rows AS r ON t.id = r.id WHEN MATCHED THEN UPDATE SET body = ''changed'''),
+	('merge delete', 'MERGE INTO %1$s AS t USING isolation_rows AS r ON t.id = r.id WHEN MATCHED THEN DELETE'),
+	('merge insert', 'MERGE INTO %1$s AS t USING (VALUES (10)) AS r(id) ON t.id = r.id WHEN NOT MATCHED THEN INSERT (id, object_id) VALUES (10, ''object_1'')'),
+	('merge to mode', 'MERGE INTO %1$s AS t USING isolation_rows AS r ON t.id = r.id WHEN MATCHED THEN UPDATE SET mode = pg_temp.other_mode()');
 
-RESET search_path;
+CREATE FUNCTION pg_temp.filled(name text, mode text DEFAULT 'falukeys.key_mode') RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE TABLE %s (id integer PRIMARY KEY, workspace_id text, mode %s, object_id text, body text)', name, mode);
+	EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO isolation_app', name);
+	EXECUTE format('INSERT INTO %s SELECT id, workspace_id, mode::text::%s, object_id, body FROM isolation_rows', name, mode);
+END $$;
+
+--
+-- Every statement by every kind of identity
+--
+SET ROLE isolation_owner;
+SELECT pg_temp.filled('isolation_plain'), pg_temp.filled('isolation_limited'), pg_temp.filled('isolation_objects');
+SELECT falukeys.isolate_table('isolation_plain');
+SELECT falukeys.isolate_table('isolation_limited', read_permission => 'isolation.read', write_permission => 'isolation.write');
+SELECT falukeys.isolate_table('isolation_objects', object_column => 'object_id', read_permission => 'isolation.read');
+SET ROLE isolation_app;
+CREATE FUNCTION pg_temp.matrix(target text)
+RETURNS TABLE (what text, nobody text, public text, a_test text, a_live text, b_live text, reader text, writer text, "both" text, temporary text, temp_live text, temp_reader text)
+LANGUAGE sql AS $$
+	SELECT s.what, pg_temp.outcome('nobody', f), pg_temp.outcome('public', f), pg_temp.outcome('a test', f), pg_temp.outcome('a live', f),
+	       pg_temp.outcome('b live', f), pg_temp.outcome('reader', f), pg_temp.outcome('writer', f), pg_temp.outcome('both', f),
+	       pg_temp.outcome('temporary', f), pg_temp.outcome('temporary live', f), pg_temp.outcome('temporary reader', f)
+	  FROM isolation_statements s, format(s.statement, target) f ORDER BY s.number
+$$;
+SELECT * FROM pg_temp.matrix('isolation_plain');
+SELECT * FROM pg_temp.matrix('isolation_limited');
+SELECT * FROM pg_temp.matrix('isolation_objects');
+-- The owner, by FORCE: the same
+SET ROLE isolation_owner;
+CREATE TABLE isolation_owned AS
+	SELECT t AS target, m.* FROM unnest('{isolation_plain,isolation_limited,isolation_objects}'::text[]) t, pg_temp.matrix(t) m;
+GRANT SELECT ON isolation_owned TO isolation_app;
+SET ROLE isolation_app;
+SELECT count(*) AS compared, count(*) FILTER (WHERE o IS DISTINCT FROM ROW(o.target, m.*)::isolation_owned) AS differing
+  FROM isolation_owned o, pg_temp.matrix(o.target) m WHERE m.what = o.what;
+
+-- What they see, and what new rows get
+SET ROLE isolation_app;
+SELECT name, pg_temp.seen(name, 'SELECT * FROM isolation_plain') AS plain, pg_temp.seen(name, 'SELECT * FROM isolation_limited') AS limited,
+       pg_temp.seen(name, 'SELECT * FROM isolation_objects') AS objects
+  FROM unnest('{nobody,public,a test,a live,b live,reader,writer,both,temporary,temporary live,temporary reader}'::text[]) name;
+BEGIN;
+SELECT pg_temp.take('a live');
+INSERT INTO isolation_plain (id, body) VALUES (20, 'a live 20');
+INSERT INTO isolation_plain (id, workspace_id, mode, body) VALUES (21, DEFAULT, DEFAULT, 'a live 21');
+INSERT INTO isolation_plain (id, workspace_id, mode, body) VALUES (22, :'a', 'live', 'a live 22');
+SELECT pg_temp.take('b live');
+INSERT INTO isolation_plain (id, body) VALUES (23, 'b live 23') RETURNING workspace_id = :'b' AS workspace, mode, body;
+UPDATE isolation_plain SET body = body || ', changed' WHERE body LIKE 'b live 2%' RETURNING body;
+DELETE FROM isolation_plain WHERE id IN (6, 20) RETURNING body;
+COMMIT;
+SELECT body FROM isolation_plain;
 RESET ROLE;
+SELECT workspace_id = :'b' AS b, mode, body FROM isolation_plain ORDER BY id;
+
+-- COPY: out, only what is seen; in, not at all, since PostgreSQL has no such thing under row security
+RESET ROLE;
+GRANT pg_read_server_files TO isolation_app, isolation_owner;
+SET ROLE isolation_app;
+COPY isolation_plain TO STDOUT;
+BEGIN;
+SELECT pg_temp.take('a test');
+COPY isolation_plain (body) TO STDOUT;
+COPY (SELECT body FROM isolation_plain ORDER BY body DESC) TO STDOUT;
+COPY isolation_plain (id, body) FROM '/dev/null';
+ROLLBACK;
+SET ROLE isolation_owner;
+BEGIN;
+SELECT pg_temp.take('a test');
+COPY isolation_plain (id, workspace_id, mode, body) FROM '/dev/null';
+ROLLBACK;
+RESET ROLE;
+REVOKE pg_read_server_files FROM isolation_app, isolation_owner;
+SET ROLE isolation_app;
+
+-- Nothing is let through without row security.
+SET row_security = off;
+SELECT body FROM isolation_plain;
+BEGIN;
+SELECT pg_temp.take('a test');
+DELETE FROM isolation_plain;
+ROLLBACK;
+RESET row_security;
+
+-- Views: with security_invoker as the table is
+SET ROLE isolation_owner;
+CREATE VIEW isolation_view WITH (security_invoker = true) AS SELECT * FROM isolation_plain;
+GRANT SELECT, INSERT, UPDATE, DELETE ON isolation_view TO isolation_app;
+RESET ROLE;
+CREATE VIEW isolation_view_of_superuser WITH (security_invoker = true) AS SELECT * FROM isolation_plain;
+GRANT SELECT ON isolation_view_of_superuser TO isolation_app;
+SET ROLE isolation_app;
+SELECT name, pg_temp.seen(name, 'SELECT * FROM isolation_view') AS view, pg_temp.seen(name, 'SELECT * FROM isolation_view_of_superuser') AS of_superuser
+  FROM unnest('{nobody,public,a test,b live,temporary}'::text[]) name;
+SELECT s.what, pg_temp.outcome('nobody', f) AS nobody, pg_temp.outcome('a test', f) AS a_test, pg_temp.outcome('b live', f) AS b_live
+  FROM isolation_statements s, format(s.statement, 'isolation_view') f
+ WHERE s.what IN ('update', 'update to mode', 'update to workspace', 'delete', 'upsert 1', 'insert for mode') ORDER BY s.number;
+
+-- A function that tells what it is given is given nothing else.
+CREATE FUNCTION pg_temp.tell(body text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$ BEGIN RAISE NOTICE '%', body; RETURN true; END $$;
+\set VERBOSITY terse
+BEGIN;
+SELECT pg_temp.take('a test');
+SELECT count(*) FROM isolation_plain WHERE pg_temp.tell(body);
+COMMIT;
+SELECT count(*) FROM isolation_plain WHERE pg_temp.tell(body);
+\set VERBOSITY sqlstate
+
+-- A trigger moves no row.
+SET ROLE isolation_owner;
+CREATE FUNCTION pg_temp.move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.mode = pg_temp.other_mode(); RETURN NEW; END $$;
+CREATE TRIGGER move BEFORE INSERT OR UPDATE ON isolation_plain FOR EACH ROW WHEN (NEW.body = 'move') EXECUTE FUNCTION pg_temp.move();
+SET ROLE isolation_app;
+SELECT pg_temp.outcome('a test', 'INSERT INTO isolation_plain (id, body) VALUES (10, ''stay'')') AS stay,
+       pg_temp.outcome('a test', 'INSERT INTO isolation_plain (id, body) VALUES (10, ''move'')') AS inserted,
+       pg_temp.outcome('a test', 'UPDATE isolation_plain SET body = ''move''') AS updated;
+SET ROLE isolation_owner;
+DROP TRIGGER move ON isolation_plain;
+
+--
+-- One statement has one identity: its workspace is never mixed with another one's mode, kind or objects.
+--
+SET ROLE isolation_app;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_bitmapscan = off;
+CREATE FUNCTION pg_temp.mixed(first text, second text, other_row integer, target text) RETURNS text LANGUAGE sql AS $$
+	SELECT pg_temp.seen(first, format('SELECT t.* FROM (SELECT n, CASE n WHEN 2 THEN pg_temp.take(%L) END FROM generate_series(1, 9) n OFFSET 0) o,'
+		' LATERAL (SELECT * FROM %s WHERE id = CASE o.n WHEN 1 THEN %s ELSE o.n END OFFSET 0) t', second, target, other_row))
+$$;
+-- With a's test key and a live key of b's no live row of a's is found, and so on.
+SELECT pg_temp.mixed('a test', 'b live', 7, 'isolation_plain') ~ 'a live' IS TRUE AS live_by_test_key,
+       pg_temp.mixed('b live', 'a test', 1, 'isolation_plain') ~ 'b test' IS TRUE AS test_by_live_key,
+       pg_temp.mixed('temporary live', 'b live', 7, 'isolation_objects') ~ 'a live 4' IS TRUE AS other_object,
+       pg_temp.mixed('writer', 'a live', 7, 'isolation_limited') ~ 'a test' IS TRUE AS without_permission;
+CREATE FUNCTION pg_temp.mixed_delete() RETURNS text LANGUAGE sql AS $$
+	SELECT pg_temp.outcome('a test', 'DELETE FROM isolation_plain t USING (SELECT n, CASE n WHEN 2 THEN pg_temp.take(''b live'') END FROM generate_series(1, 4) n OFFSET 0) o'
+		' WHERE t.id = CASE o.n WHEN 1 THEN 7 WHEN 2 THEN 3 ELSE o.n END AND t.mode = ''live''')
+$$;
+SELECT pg_temp.mixed_delete() AS deleted;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+RESET enable_bitmapscan;
+
+--
+-- Plans: by an index on the workspace column; made once, right for whoever comes
+--
+SET ROLE isolation_owner;
+CREATE TABLE isolation_many (id integer PRIMARY KEY, workspace_id text NOT NULL, mode falukeys.key_mode NOT NULL, object_id text, body text);
+INSERT INTO isolation_many SELECT n, CASE WHEN n % 1000 = 0 THEN :'a' ELSE 'wksp_' || n % 1000 END, CASE n % 2000 WHEN 0 THEN 'test' ELSE 'live' END::falukeys.key_mode,
+	'object_' || n % 7, 'many ' || n FROM generate_series(1, 20000) n;
+CREATE INDEX isolation_many_by_workspace ON isolation_many (workspace_id);
+ANALYZE isolation_many;
+GRANT SELECT, UPDATE, DELETE ON isolation_many TO isolation_app;
+SELECT falukeys.isolate_table('isolation_many', read_permission => 'isolation.read', object_column => 'object_id');
+SET ROLE isolation_app;
+-- The index condition of a plan; what stands for a parameter differs between versions.
+CREATE FUNCTION pg_temp.conditions(statement text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || statement LOOP
+		line := regexp_replace(line, '\$\d+|\(InitPlan \d+\)\.col\d+', '?', 'g');
+		IF line ~ 'Index Cond|Seq Scan|Index.* using|Index Scan on' THEN
+			RETURN NEXT trim(line, ' ->');
+		END IF;
+	END LOOP;
+END $$;
+SELECT pg_temp.conditions('SELECT * FROM isolation_many');
+SELECT pg_temp.conditions('SELECT * FROM isolation_many WHERE body LIKE ''%9''');
+SELECT pg_temp.conditions('UPDATE isolation_many SET body = ''changed''');
+SELECT pg_temp.conditions('DELETE FROM isolation_many');
+SET plan_cache_mode = force_generic_plan;
+PREPARE isolation_count AS SELECT count(*) FROM isolation_many;
+EXECUTE isolation_count;
+BEGIN;
+SELECT pg_temp.take('a test');
+EXECUTE isolation_count;
+SELECT pg_temp.take('a live');
+EXECUTE isolation_count;
+SELECT pg_temp.take('b live');
+EXECUTE isolation_count;
+SAVEPOINT s;
+SELECT pg_temp.take('temporary');
+EXECUTE isolation_count;
+ROLLBACK TO s;
+SELECT pg_temp.take('a test');
+SELECT falukeys.deauthenticate();
+EXECUTE isolation_count;
+COMMIT;
+EXECUTE isolation_count;
+RESET plan_cache_mode;
+-- In parallel, or as if
+SELECT count(set_config(name, 'on', false)) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET enable_indexscan = off;
+SET enable_bitmapscan = off;
+BEGIN;
+SELECT pg_temp.take('a test');
+SELECT count(*) FROM isolation_many;
+SELECT pg_temp.take('a live');
+SELECT count(*) FROM isolation_many WHERE length(body) > 0;
+COMMIT;
+SELECT count(*) FROM isolation_many;
+SELECT count(set_config(name, 'off', false)) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+RESET enable_indexscan;
+RESET enable_bitmapscan;
+
+--
+-- Beside policies that the table has, and others that it gets
+--
+SET ROLE isolation_owner;
+SELECT pg_temp.filled('isolation_policed'), pg_temp.filled('isolation_dormant'), pg_temp.filled('isolation_closed');
+CREATE POLICY own_all ON isolation_policed USING (true) WITH CHECK (true);
+CREATE POLICY own_odd ON isolation_policed AS RESTRICTIVE USING (id % 2 = 1);
+ALTER TABLE isolation_policed ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_all ON isolation_dormant USING (true) WITH CHECK (true);
+CREATE POLICY own_read ON isolation_closed FOR SELECT USING (true);
+ALTER TABLE isolation_closed ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+SELECT falukeys.isolate_table('isolation_policed'), falukeys.isolate_table('isolation_dormant'), falukeys.isolate_table('isolation_closed');
+CREATE POLICY own_later ON isolation_policed TO isolation_app USING (true) WITH CHECK (true);
+CREATE POLICY own_later ON isolation_dormant FOR UPDATE TO isolation_app USING (true) WITH CHECK (true);
+SET ROLE isolation_app;
+SELECT name, pg_temp.seen(name, 'SELECT * FROM isolation_policed') AS policed, pg_temp.seen(name, 'SELECT * FROM isolation_dormant') AS dormant,
+       pg_temp.seen(name, 'SELECT * FROM isolation_closed') AS closed
+  FROM unnest('{nobody,public,a test,a live,b live,temporary}'::text[]) name;
+SELECT t, s.what, pg_temp.outcome('nobody', f) AS nobody, pg_temp.outcome('a test', f) AS a_test, pg_temp.outcome('b live', f) AS b_live
+  FROM unnest('{isolation_policed,isolation_dormant,isolation_closed}'::text[]) t, isolation_statements s, format(s.statement, t) f
+ WHERE s.what IN ('update', 'update to mode', 'update to workspace', 'delete', 'upsert 1', 'insert', 'insert for mode', 'insert for workspace')
+ ORDER BY t, s.number;
+
+--
+-- Other shapes of tables: mode as text, names that need quotes, partitions
+--
+SET ROLE isolation_owner;
+SELECT pg_temp.filled('isolation_text', 'text');
+SELECT falukeys.isolate_table('isolation_text', read_permission => 'x'') OR true --', write_permission => 'isolation');
+CREATE TABLE "Isolation ""odd"" table" ("Select" text DEFAULT 'nobody''s', "The Mode" text, "Object"" " text, body text);
+INSERT INTO "Isolation ""odd"" table" SELECT workspace_id, mode, object_id, body FROM isolation_rows;
+GRANT ALL ON "Isolation ""odd"" table" TO isolation_app;
+REVOKE TRUNCATE ON "Isolation ""odd"" table" FROM isolation_app;
+SELECT falukeys.isolate_table('"Isolation ""odd"" table"', 'Select', 'The Mode', object_column => 'Object" ');
+CREATE TABLE isolation_parts (workspace_id text, mode falukeys.key_mode, body text) PARTITION BY LIST (mode);
+CREATE TABLE isolation_parts_test PARTITION OF isolation_parts FOR VALUES IN ('test');
+CREATE TABLE isolation_parts_live PARTITION OF isolation_parts FOR VALUES IN ('live');
+INSERT INTO isolation_parts SELECT workspace_id, mode, body FROM isolation_rows;
+GRANT SELECT, INSERT, UPDATE ON isolation_parts TO isolation_app;
+SELECT falukeys.isolate_table('isolation_parts');
+SET ROLE isolation_app;
+SELECT name, pg_temp.seen(name, 'SELECT * FROM isolation_text') AS text, pg_temp.seen(name, 'SELECT * FROM "Isolation ""odd"" table"') AS odd,
+       pg_temp.seen(name, 'SELECT * FROM isolation_parts') AS parts
+  FROM unnest('{nobody,public,a test,b live,reader,temporary}'::text[]) name;
+SELECT s.what, pg_temp.outcome('nobody', f) AS nobody, pg_temp.outcome('a test', f) AS a_test, pg_temp.outcome('b live', f) AS b_live, pg_temp.outcome('reader', f) AS reader, pg_temp.outcome('both', f) AS "both"
+  FROM isolation_statements s, format(replace(s.statement, 'pg_temp.other_mode()', 'pg_temp.other_mode()::text'), 'isolation_text') f
+ WHERE s.what IN ('insert', 'insert for mode', 'insert for workspace', 'update', 'update to mode', 'delete') ORDER BY s.number;
+BEGIN;
+SELECT pg_temp.take('a live');
+INSERT INTO isolation_text (id) VALUES (10) RETURNING workspace_id = :'a' AS workspace, mode;
+INSERT INTO "Isolation ""odd"" table" (body) VALUES ('new') RETURNING "Select" = :'a' AS workspace, "The Mode";
+INSERT INTO isolation_parts (body) VALUES ('new') RETURNING workspace_id = :'a' AS workspace, mode;
+UPDATE isolation_parts SET mode = 'test' WHERE body = 'new';
+ROLLBACK;
+
+--
+-- What is refused, and of what is warned
+--
+SET ROLE isolation_owner;
+CREATE TABLE isolation_refused (workspace_id text, mode falukeys.key_mode, number integer, made text GENERATED ALWAYS AS ('x') STORED);
+CREATE VIEW isolation_refused_view AS SELECT * FROM isolation_refused;
+GRANT ALL ON isolation_refused TO isolation_someone;
+REVOKE TRUNCATE ON isolation_refused FROM isolation_someone;
+SELECT falukeys.isolate_table(NULL);
+SELECT falukeys.isolate_table(1);
+SELECT falukeys.isolate_table('isolation_refused_view');
+SELECT falukeys.isolate_table('isolation_refused', NULL);
+SELECT falukeys.isolate_table('isolation_refused', mode_column => NULL);
+SELECT falukeys.isolate_table('isolation_refused', 'missing');
+SELECT falukeys.isolate_table('isolation_refused', mode_column => 'missing');
+SELECT falukeys.isolate_table('isolation_refused', object_column => 'missing');
+SELECT falukeys.isolate_table('isolation_refused', 'number');
+SELECT falukeys.isolate_table('isolation_refused', 'mode');
+SELECT falukeys.isolate_table('isolation_refused', 'made');
+SELECT falukeys.isolate_table('isolation_refused', 'ctid');
+SELECT falukeys.isolate_table('isolation_refused', mode_column => 'number');
+SELECT falukeys.isolate_table('isolation_refused', object_column => 'number');
+SELECT falukeys.release_table('isolation_refused');
+SELECT falukeys.release_table(NULL);
+SET ROLE isolation_someone;
+SELECT falukeys.isolate_table('isolation_refused');
 SELECT falukeys.isolate_table('falukeys.keys');
 SELECT falukeys.isolate_table('pg_class');
-DROP SCHEMA isolation CASCADE;
-DROP OWNED BY regress_falukeys_app, regress_falukeys_owner;
-DROP ROLE regress_falukeys_app, regress_falukeys_owner;
+SELECT falukeys.release_table('isolation_text');
+RESET ROLE;
+SELECT falukeys.isolate_table('falukeys.workspaces', 'id', 'name');
+SELECT relrowsecurity, relforcerowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) AS policies,
+       (SELECT count(*) FROM pg_attrdef WHERE adrelid = c.oid) AS defaults FROM pg_class c WHERE relname = 'isolation_refused';
+-- not so a superuser and who has the owner's privileges; not twice
+GRANT isolation_owner TO isolation_someone;
+SET ROLE isolation_someone;
+SELECT falukeys.isolate_table('isolation_refused');
+SELECT falukeys.isolate_table('isolation_refused');
+SELECT falukeys.release_table('isolation_refused');
+RESET ROLE;
+REVOKE isolation_owner FROM isolation_someone;
+SELECT falukeys.isolate_table('isolation_refused');
+SELECT falukeys.release_table('isolation_refused');
+SELECT falukeys.release_table('isolation_refused');
+SET ROLE isolation_owner;
+\set VERBOSITY terse
+GRANT TRUNCATE ON isolation_refused TO isolation_owner;
+SELECT falukeys.isolate_table('isolation_refused'), falukeys.release_table('isolation_refused');
+GRANT TRUNCATE ON isolation_refused TO isolation_app;
+SELECT falukeys.isolate_table('isolation_refused'), falukeys.release_table('isolation_refused');
+REVOKE TRUNCATE ON isolation_refused FROM isolation_app;
+GRANT TRUNCATE ON isolation_refused TO PUBLIC;
+SELECT falukeys.isolate_table('isolation_refused'), falukeys.release_table('isolation_refused');
+\set VERBOSITY sqlstate
+
+--
+-- release_table restores what was
+--
+SET client_min_messages = warning;
+CREATE FUNCTION pg_temp.state(target regclass) RETURNS text LANGUAGE sql AS $$
+	SELECT concat_ws(' ', c.relrowsecurity, c.relforcerowsecurity,
+		(SELECT jsonb_object_agg(a.attname, pg_get_expr(d.adbin, d.adrelid)) FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+		  WHERE a.attrelid = c.oid AND a.attnum > 0),
+		(SELECT jsonb_agg(to_jsonb(p) - 'oid' ORDER BY polname) FROM pg_policy p WHERE polrelid = c.oid), c.relacl)
+	  FROM pg_class c WHERE c.oid = target
+$$;
+CREATE SEQUENCE isolation_sequence;
+CREATE TABLE isolation_plain_table (workspace_id text, mode falukeys.key_mode, body text);
+CREATE TABLE isolation_defaults (workspace_id text DEFAULT 'wksp_' || nextval('isolation_sequence'), mode text DEFAULT E'it''s \\ "quoted"', body text DEFAULT 'body');
+CREATE TABLE isolation_secured (workspace_id text DEFAULT CURRENT_USER, mode falukeys.key_mode DEFAULT 'test', body text);
+ALTER TABLE isolation_secured ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON isolation_secured FOR SELECT TO isolation_app USING (body = 'x');
+CREATE TABLE isolation_forced (LIKE isolation_secured INCLUDING DEFAULTS);
+ALTER TABLE isolation_forced ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE TABLE isolation_half (workspace_id text, mode text NOT NULL);
+ALTER TABLE isolation_half FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON isolation_half AS RESTRICTIVE USING (mode = 'x') WITH CHECK (mode = 'y');
+CREATE TABLE isolation_states AS SELECT t, pg_temp.state(t::regclass) AS before
+  FROM unnest('{isolation_plain_table,isolation_defaults,isolation_secured,isolation_forced,isolation_half}'::text[]) t;
+SELECT count(*) AS isolated FROM isolation_states, falukeys.isolate_table(t::regclass);
+SELECT t, before = pg_temp.state(t::regclass) AS same, (SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = t::regclass) AS forced FROM isolation_states;
+SELECT count(*) AS released FROM isolation_states, falukeys.release_table(t::regclass);
+SELECT t, before = pg_temp.state(t::regclass) AS same FROM isolation_states;
+-- again and again, and undone by ROLLBACK
+SELECT count(*) AS isolated FROM isolation_states, falukeys.isolate_table(t::regclass);
+SELECT count(*) AS released FROM isolation_states, falukeys.release_table(t::regclass);
+BEGIN;
+SELECT falukeys.isolate_table('isolation_defaults');
+ROLLBACK;
+SELECT t, before = pg_temp.state(t::regclass) AS same FROM isolation_states;
+INSERT INTO isolation_defaults DEFAULT VALUES RETURNING *;
+-- Rows are seen as before, too.
+SELECT falukeys.release_table('isolation_dormant'), falukeys.release_table('isolation_policed');
+SET ROLE isolation_app;
+SELECT pg_temp.seen('nobody', 'SELECT * FROM isolation_dormant') AS dormant, pg_temp.seen('nobody', 'SELECT * FROM isolation_policed') AS policed;
+
+RESET ROLE;
+DROP VIEW isolation_view, isolation_view_of_superuser;
+DROP TABLE isolation_owned, isolation_plain, isolation_limited, isolation_objects, isolation_many;
+DROP TABLE isolation_keys, isolation_rows, isolation_statements;
+DROP TABLE isolation_states, isolation_plain_table, isolation_defaults, isolation_secured, isolation_forced, isolation_half;
+DROP TABLE isolation_policed, isolation_dormant, isolation_closed, isolation_text, isolation_parts, "Isolation ""odd"" table", isolation_refused CASCADE;
+DROP SEQUENCE isolation_sequence;
+DROP OWNED BY isolation_owner, isolation_app, isolation_someone;
+DROP ROLE isolation_owner, isolation_app, isolation_someone;

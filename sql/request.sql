@@ -56,5 +56,48 @@ SET falukeys.trusted_proxies = 1;
 SELECT falukeys.authenticate_request();
 RESET ROLE;
 DROP ROLE regress_falukeys_client;
+
+-- Keys of other kinds and states; a temporary one needs an object, which no header names
+SELECT falukeys.define_permission('request');
+INSERT INTO request_key
+	SELECT 'PUBLIC', key FROM falukeys.create_key(:'workspace', 'public', 'test', description => 'public')
+	UNION ALL SELECT 'RESTRICTED', key FROM falukeys.create_key(:'workspace', 'secret', 'test', description => 'restricted', permissions => '{request}')
+	UNION ALL SELECT 'TEMPORARY', key FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}')
+	UNION ALL SELECT 'DISABLED', key FROM falukeys.create_key(:'workspace', 'secret', 'test', description => 'disabled')
+	UNION ALL SELECT 'REVOKED', key FROM falukeys.create_key(:'workspace', 'secret', 'test', description => 'revoked')
+	UNION ALL SELECT 'ROLLED', key FROM falukeys.create_key(:'workspace', 'secret', 'test', description => 'rolled')
+	UNION ALL SELECT 'STORED', secret::text FROM falukeys.keys WHERE description = 'open';
+SELECT falukeys.disable_key(id) FROM falukeys.keys WHERE description = 'disabled';
+SELECT falukeys.revoke_key(id) FROM falukeys.keys WHERE description = 'revoked';
+SELECT falukeys.roll_key(id) IS NOT NULL AS rolled FROM falukeys.keys WHERE description = 'rolled';
+SELECT name, request(format('{"x-api-key": "%s"}', name)) AS x_api_key, request(format('{"authorization": "Basic BASE64(%s)"}', name)) AS basic
+  FROM request_key ORDER BY name COLLATE "C";
+SELECT user_and_password, request(format('{"authorization": "Basic %s"}', translate(encode(convert_to(replace(user_and_password, 'KEY', :'key'), 'UTF8'), 'base64'), E'\n', '')))
+  FROM unnest('{KEY:,KEY:password,KEY,user:KEY,user:,:}'::text[]) AS user_and_password;
+SELECT request('{"Authorization": "Bearer KEY"}') AS upper_case_name, request('{"authorization": ["Bearer KEY"]}') AS array_of_it,
+	request(format('{"x-api-key": "%s"}', repeat('KEY', 10000))) AS long;
+
+-- A request as a whole: the key is the identity from the pre-request on, and gone with its transaction.
+CREATE ROLE regress_falukeys_web;
+SELECT falukeys.grant_access('regress_falukeys_web', 'verifier');
+SET ROLE regress_falukeys_web;
+BEGIN;
+SELECT set_config('request.headers', json_build_object('authorization', 'Bearer ' || :'key', 'x-forwarded-for', '10.1.1.1')::text, true) IS NULL AS nothing;
+SELECT falukeys.authenticate_request();
+SELECT falukeys.current_workspace_id() = :'workspace' AS workspace, falukeys.current_key_kind(), falukeys.current_key_mode(), falukeys.current_key_allows('request');
+COMMIT;
+SELECT falukeys.current_key_id() IS NULL AS no_one, current_setting('request.headers') AS headers;
+SELECT falukeys.authenticate_request();
+-- One that is refused leaves none, and none that was there before.
+BEGIN;
+SELECT valid FROM falukeys.authenticate(:'key');
+SELECT set_config('request.headers', json_build_object('x-api-key', :'office')::text, true) IS NULL AS nothing;
+SELECT falukeys.authenticate_request();
+SELECT falukeys.current_key_id();
+ROLLBACK;
+SELECT falukeys.current_key_id() IS NULL AS no_one;
+RESET ROLE;
+DROP OWNED BY regress_falukeys_web;
+DROP ROLE regress_falukeys_web;
 DROP FUNCTION request(text, integer);
 DROP TABLE request_key;

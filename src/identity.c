@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 
 #include "access.h"
 #include "argument.h"
@@ -130,6 +131,17 @@ lock_secret(const ApiKey *secret)
 	(void) LockAcquire(&tag, ShareLock, false, false);
 }
 
+/* A cursor opened by the key outlives its savepoint's rollback, and so must the lock. */
+static void
+keep_lock(const ApiKey *secret)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+
+	CurrentResourceOwner = TopTransactionResourceOwner;
+	lock_secret(secret);
+	CurrentResourceOwner = owner;
+}
+
 static ArrayType *
 text_array(List *values)
 {
@@ -173,7 +185,10 @@ identity_take(Datum key, bool null, const VerdictRequest *request, Verdict *verd
 	store_reader_begin_brief(&reader);
 	verdict_reach(&reader, &secret, request, verdict);
 	if (verdict->code == VERDICT_VALID)
+	{
+		keep_lock(&secret);
 		become(&reader, &verdict->facts);
+	}
 }
 
 Datum

@@ -418,7 +418,9 @@ isolation_release_table(PG_FUNCTION_ARGS)
 	was = before(&target, "forced");
 	if (was == NULL || strcmp(was, "true") != 0)
 		run("ALTER TABLE %s NO FORCE ROW LEVEL SECURITY", target.name);
-	run("DROP POLICY IF EXISTS falukeys_isolation ON %s", target.name);
+	if (STATEMENT_RUN("SELECT FROM pg_policy WHERE polrelid = $1 AND polname = 'falukeys_isolation'",
+					  (Parameter) {OIDOID, ObjectIdGetDatum(target.table), false}) > 0)
+		run("DROP POLICY falukeys_isolation ON %s", target.name);
 	run("DROP POLICY " READ_POLICY " ON %s", target.name);
 	run("DROP POLICY IF EXISTS falukeys_isolation_insert ON %s", target.name);
 	run("DROP POLICY IF EXISTS falukeys_isolation_update ON %s", target.name);

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_server('pooled');
+my $node = new_server('pooled', conf => "max_prepared_transactions = 2\n");
 query($node, <<SQL);
 CREATE ROLE app LOGIN;
 SELECT falukeys.grant_access('app', 'verifier');
@@ -88,7 +88,53 @@ foreach my $round (1 .. 3)
 is(query($node, 'SELECT count(*) FROM message'), '6', 'nothing else was written');
 
 $clients{$_}->quit foreach qw(ann ben);
+
+# Many at once: each transaction fails where it sees a row of someone else, or
+# where it begins with an identity.
+my @scripts;
+foreach my $name (qw(ann ben))
+{
+	my $script = "$directory/$name.sql";
+	append_to_file($script, <<SQL);
+SELECT 1 / (falukeys.current_key_id() IS NULL AND count(*) = 0)::integer FROM message;
+BEGIN;
+SELECT 1 / (falukeys.current_key_id() IS NULL AND count(*) = 0)::integer FROM message;
+SAVEPOINT s;
+SELECT FROM falukeys.authenticate('$keys{$name}');
+SELECT 1 / (count(*) = count(*) FILTER (WHERE body LIKE 'of $name,%') AND count(*) >= 3)::integer FROM message;
+INSERT INTO message (body) VALUES ('of $name, one of many');
+ROLLBACK TO s;
+SELECT 1 / (falukeys.current_key_id() IS NULL AND count(*) = 0)::integer FROM message;
+SELECT FROM falukeys.authenticate('$keys{$name}');
+UPDATE message SET body = body;
+SELECT 1 / (count(*) = count(*) FILTER (WHERE body LIKE 'of $name,%') AND count(*) = 3)::integer FROM message;
+END;
+SQL
+	push @scripts, '-f', $script;
+}
+my ($out, $err) = ('', '');
+ok( IPC::Run::run(
+		[ 'pgbench', '-n', '-h', $directory, '-p', $port, '-U', 'app', '-c', '6', '-t', '50', @scripts, 'app' ],
+		'<', \undef, '>', \$out, '2>', \$err),
+	'six clients at once see their own rows only')
+  or diag "$out\n$err";
+like($out, qr/actually processed: 300\/300/, 'in all of their transactions');
 $pooler->signal('INT');
 $pooler->finish;
+
+# What a prepared transaction did, it did by the key, although no one is its
+# session any more.
+my ($id) = query($node, "SELECT key_id FROM falukeys.verify_key('$keys{ann}')");
+is(query($node, <<SQL), 't', 'a prepared transaction leaves no identity');
+BEGIN;
+SELECT FROM falukeys.authenticate('$keys{ann}');
+PREPARE TRANSACTION 'ann';
+SELECT falukeys.current_key_id() IS NULL;
+SQL
+query($node, "SELECT falukeys.revoke_key('$id')");
+refused($node, "SET statement_timeout = '1s'; SELECT falukeys.wait_for_key('$id');", '57014', qr/timeout/,
+	'wait_for_key waits for it');
+query($node, "COMMIT PREPARED 'ann'");
+is(query($node, "SELECT 'over' FROM falukeys.wait_for_key('$id')"), 'over', 'until it is committed');
 $node->stop;
 done_testing();
