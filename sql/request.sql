@@ -66,10 +66,10 @@ INSERT INTO request_key
 	UNION ALL SELECT 'DISABLED', key FROM falukeys.create_key(:'workspace', 'secret', 'test', description => 'disabled')
 	UNION ALL SELECT 'REVOKED', key FROM falukeys.create_key(:'workspace', 'secret', 'test', description => 'revoked')
 	UNION ALL SELECT 'ROLLED', key FROM falukeys.create_key(:'workspace', 'secret', 'test', description => 'rolled')
-	UNION ALL SELECT 'STORED', secret::text FROM falukeys.keys WHERE description = 'open';
-SELECT falukeys.disable_key(id) FROM falukeys.keys WHERE description = 'disabled';
-SELECT falukeys.revoke_key(id) FROM falukeys.keys WHERE description = 'revoked';
-SELECT falukeys.roll_key(id) IS NOT NULL AS rolled FROM falukeys.keys WHERE description = 'rolled';
+	UNION ALL SELECT 'STORED', secret::text FROM falukeys.keys WHERE workspace_id = :'workspace' AND description = 'open';
+SELECT falukeys.disable_key(id) FROM falukeys.keys WHERE workspace_id = :'workspace' AND description = 'disabled';
+SELECT falukeys.revoke_key(id) FROM falukeys.keys WHERE workspace_id = :'workspace' AND description = 'revoked';
+SELECT falukeys.roll_key(id) IS NOT NULL AS rolled FROM falukeys.keys WHERE workspace_id = :'workspace' AND description = 'rolled';
 SELECT name, request(format('{"x-api-key": "%s"}', name)) AS x_api_key, request(format('{"authorization": "Basic BASE64(%s)"}', name)) AS basic
   FROM request_key ORDER BY name COLLATE "C";
 SELECT user_and_password, request(format('{"authorization": "Basic %s"}', translate(encode(convert_to(replace(user_and_password, 'KEY', :'key'), 'UTF8'), 'base64'), E'\n', '')))
