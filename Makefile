@@ -32,6 +32,9 @@ all install uninstall installcheck clean:
 	$(error $(PG_CONFIG) finds no PGXS: install PostgreSQL's server development files, or set PG_CONFIG)
 endif
 
+# It looks at every character of every key.
+src/key_format.o: CFLAGS += $(CFLAGS_VECTORIZE)
+
 # PGXS knows nothing of headers.
 $(OBJS): $(wildcard src/*.h)
 

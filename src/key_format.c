@@ -22,14 +22,29 @@ const char	key_format_base62_digits[62 + 1] =
 "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /* not isalnum(), which asks the locale */
+static inline bool
+is_base62(char c)
+{
+	unsigned char digit = (unsigned char) (c - '0');
+	unsigned char letter = (unsigned char) ((c | 0x20) - 'a');	/* of either case */
+
+	return (digit <= 9) | (letter <= 25);
+}
+
 bool
 key_format_is_base62(char c)
 {
-	/* A bit for each ASCII character: verification asks for every one of a key. */
-	static const unsigned long long digits[2] = {0x03ff000000000000ULL, 0x07fffffe07fffffeULL};
-	unsigned char code = (unsigned char) c;
+	return is_base62(c);
+}
 
-	return code < 128 && (digits[code >> 6] >> (code & 63) & 1) != 0;
+/* Of a character that is one */
+static inline unsigned int
+digit_value(char c)
+{
+	/* By the upper bits of the character: '0' to '9', 'A' to 'Z', 'a' to 'z' */
+	static const signed char first[4] = {0, '0', 'A' - 10, 'a' - 36};
+
+	return (unsigned int) (c - first[c >> 5 & 3]);
 }
 
 static bool
@@ -49,22 +64,36 @@ run_length(const char *text, size_t length)
 {
 	size_t		run = 0;
 
-	while (run < length && key_format_is_base62(text[run]))
+	while (run < length && is_base62(text[run]))
 		run++;
 	return run;
+}
+
+/* Looks at all of them, without a branch, so that the compiler can do many at once. */
+static bool
+all_base62(const char *text, size_t length)
+{
+	unsigned char others = 0;	/* no more than KEY_BODY_MAX */
+	size_t		i;
+
+	for (i = 0; i < length; i++)
+		others += is_base62(text[i]) ? 0 : 1;
+	return others == 0;
 }
 
 /* key is a prefix and body_length body characters. */
 static KeyChecksum
 check(const char *key, size_t body_length)
 {
-	char		checksum[KEY_CHECKSUM_LENGTH];
-	size_t		checked = KEY_PREFIX_LENGTH + KEY_RANDOM_LENGTH;
+	const char *checksum = key + KEY_PREFIX_LENGTH + KEY_RANDOM_LENGTH;
+	unsigned long long claimed = 0;
+	int			i;
 
 	if (body_length != CHECKED_BODY_LENGTH)
 		return KEY_CHECKSUM_NONE;
-	key_format_checksum(key, checked, checksum);
-	return memcmp(key + checked, checksum, KEY_CHECKSUM_LENGTH) == 0 ?
+	for (i = 0; i < KEY_CHECKSUM_LENGTH; i++)
+		claimed = claimed * 62 + digit_value(checksum[i]);
+	return claimed == crc32_z(0, (const Bytef *) key, (size_t) (checksum - key)) ?
 		KEY_CHECKSUM_RIGHT : KEY_CHECKSUM_WRONG;
 }
 
@@ -83,17 +112,19 @@ KeyFormatError
 key_format_parse(const char *text, size_t length, KeyParts *parts)
 {
 	size_t		body_length;
+	KeyParts	found;
 
 	if (!starts_with_prefix(text, length))
 		return KEY_FORMAT_BAD_PREFIX;
 	body_length = length - KEY_PREFIX_LENGTH;
 	if (body_length < KEY_BODY_MIN || body_length > KEY_BODY_MAX)
 		return KEY_FORMAT_BAD_LENGTH;
-	if (run_length(text + KEY_PREFIX_LENGTH, body_length) != body_length)
+	if (!all_base62(text + KEY_PREFIX_LENGTH, body_length))
 		return KEY_FORMAT_BAD_CHARACTER;
-	if (check(text, body_length) == KEY_CHECKSUM_WRONG)
+	take_apart(text, body_length, &found);
+	if (found.checksum == KEY_CHECKSUM_WRONG)
 		return KEY_FORMAT_BAD_CHECKSUM;
-	take_apart(text, body_length, parts);
+	*parts = found;
 	return KEY_FORMAT_OK;
 }
 
