@@ -62,3 +62,11 @@ identifier_copy(Identifier *to, const text *id)
 	memcpy(to->text, VARDATA_ANY(id), length);
 	to->text[length] = '\0';
 }
+
+bool
+identifier_equals(const Identifier *id, const text *other)
+{
+	size_t		length = strlen(id->text);
+
+	return VARSIZE_ANY_EXHDR(other) == length && memcmp(VARDATA_ANY(other), id->text, length) == 0;
+}

@@ -20,5 +20,6 @@ typedef struct Identifier
 extern text *identifier_generate(const char *prefix);
 extern bool identifier_is_valid(const char *prefix, const text *id);
 extern void identifier_copy(Identifier *to, const text *id);
+extern bool identifier_equals(const Identifier *id, const text *other);
 
 #endif							/* FALUKEYS_IDENTIFIER_H */

@@ -75,7 +75,7 @@ CREATE TABLE falukeys.key_objects (
 	object_id text COLLATE "C" NOT NULL,
 	CONSTRAINT key_objects_pkey PRIMARY KEY (key_id, object_id),
 	CONSTRAINT key_objects_key_id_fkey FOREIGN KEY (key_id) REFERENCES falukeys.keys (id) ON DELETE CASCADE
-);
+) USING heap;
 COMMENT ON TABLE falukeys.key_objects IS 'The objects that a temporary key is for';
 COMMENT ON COLUMN falukeys.key_objects.key_id IS 'The temporary key';
 COMMENT ON COLUMN falukeys.key_objects.object_id IS 'An object, as the application names it';

@@ -17,7 +17,7 @@ CREATE TABLE falukeys.key_permissions (
 	CONSTRAINT key_permissions_pkey PRIMARY KEY (key_id, permission),
 	CONSTRAINT key_permissions_key_id_fkey FOREIGN KEY (key_id) REFERENCES falukeys.keys (id) ON DELETE CASCADE,
 	CONSTRAINT key_permissions_permission_fkey FOREIGN KEY (permission) REFERENCES falukeys.permissions (name)
-);
+) USING heap;
 CREATE INDEX key_permissions_by_permission ON falukeys.key_permissions (permission);
 COMMENT ON TABLE falukeys.key_permissions IS 'The permissions that restricted keys have';
 COMMENT ON COLUMN falukeys.key_permissions.key_id IS 'The key';
@@ -28,7 +28,7 @@ CREATE TABLE falukeys.key_networks (
 	network cidr NOT NULL,
 	CONSTRAINT key_networks_pkey PRIMARY KEY (key_id, network),
 	CONSTRAINT key_networks_key_id_fkey FOREIGN KEY (key_id) REFERENCES falukeys.keys (id) ON DELETE CASCADE
-);
+) USING heap;
 COMMENT ON TABLE falukeys.key_networks IS 'The networks from which restricted keys may be used';
 COMMENT ON COLUMN falukeys.key_networks.key_id IS 'The key';
 COMMENT ON COLUMN falukeys.key_networks.network IS 'A network that its client may be in';

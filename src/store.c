@@ -254,61 +254,81 @@ next_with_secret(StoreScan *scan, int column, const ApiKey *secret)
 }
 
 /*
- * Where the keys last verified stood.  A hint, and nothing more: the row is
- * read anew each time through the reader's snapshot, and if it is not visible
- * there, or has another secret, the index is asked.
+ * Where the keys last verified stood, and what last allowed them something.  A
+ * hint, and nothing more: the row is read anew each time through the reader's
+ * snapshot, and if it is not visible there, or is another one, the index is
+ * asked.
  */
+typedef struct RowHint
+{
+	ItemPointerData tid;
+	Buffer		buffer;
+} RowHint;
+
 typedef struct KeyHint
 {
 	ApiKey		secret;
-	ItemPointerData tid;
-	Buffer		buffer;
+	RowHint		row;
 } KeyHint;
 
 static KeyHint key_hints[KEY_HINTS];
+static RowHint restriction_hints[STORE_RESTRICTIONS][KEY_HINTS];
 
-static KeyHint *
-key_hint(const ApiKey *secret)
+static uint32
+hint_slot(const ApiKey *secret)
 {
 	uint32		slot;
 
 	memcpy(&slot, secret->digest, sizeof(slot));
-	return &key_hints[slot & (KEY_HINTS - 1)];
+	return slot & (KEY_HINTS - 1);
 }
 
-/* Reads a row of a pinned page, and gives the pin back. */
 static bool
-read_pinned_key(Relation keys, Buffer buffer, ItemPointer tid, Snapshot snapshot,
+pin_hinted(Relation table, const RowHint *hint)
+{
+	return BufferIsValid(hint->buffer) &&
+		ReadRecentBuffer(compat_relation_locator(table), MAIN_FORKNUM,
+						 ItemPointerGetBlockNumber(&hint->tid), hint->buffer);
+}
+
+/* A row of a pinned page.  The pin keeps it where it is. */
+static bool
+read_pinned(Relation table, const RowHint *at, Snapshot snapshot, HeapTuple tuple)
+{
+	ItemPointerData tid = at->tid;
+	bool		found;
+
+	LockBuffer(at->buffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(&tid, table, at->buffer, snapshot, tuple, NULL, true);
+	LockBuffer(at->buffer, BUFFER_LOCK_UNLOCK);
+	return found;
+}
+
+/* Gives the pin back. */
+static bool
+read_pinned_key(Relation keys, const RowHint *at, Snapshot snapshot,
 				const ApiKey *secret, KeyFacts *facts)
 {
 	HeapTupleData tuple;
-	bool		found;
+	bool		found = read_pinned(keys, at, snapshot, &tuple);
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	found = heap_hot_search_buffer(tid, keys, buffer, snapshot, &tuple, NULL, true);
-	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-
-	/* The pin keeps the row where it is. */
 	if (found)
 	{
 		read_key(&tuple, RelationGetDescr(keys), facts);
 		found = crypto_equal(secret, &facts->secret, sizeof(ApiKey));
 	}
-	ReleaseBuffer(buffer);
+	ReleaseBuffer(at->buffer);
 	return found;
 }
 
 static bool
 key_by_hint(Relation keys, Snapshot snapshot, const ApiKey *secret, KeyFacts *facts)
 {
-	KeyHint    *hint = key_hint(secret);
-	ItemPointerData tid = hint->tid;
+	const KeyHint *hint = &key_hints[hint_slot(secret)];
 
-	if (memcmp(&hint->secret, secret, sizeof(ApiKey)) != 0 ||
-		!ReadRecentBuffer(compat_relation_locator(keys), MAIN_FORKNUM,
-						  ItemPointerGetBlockNumber(&tid), hint->buffer))
-		return false;
-	return read_pinned_key(keys, hint->buffer, &tid, snapshot, secret, facts);
+	return memcmp(&hint->secret, secret, sizeof(ApiKey)) == 0 &&
+		pin_hinted(keys, &hint->row) &&
+		read_pinned_key(keys, &hint->row, snapshot, secret, facts);
 }
 
 static bool
@@ -324,12 +344,11 @@ key_by_index(Relation keys, Snapshot snapshot, const ApiKey *secret, KeyFacts *f
 	index_rescan(scan, &key, 1, NULL, 0);
 	while (!found && (tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
 	{
-		ItemPointerData at = *tid;
-		Buffer		buffer = ReadBuffer(keys, ItemPointerGetBlockNumber(tid));
+		RowHint		row = {.tid = *tid,.buffer = ReadBuffer(keys, ItemPointerGetBlockNumber(tid))};
 
-		found = read_pinned_key(keys, buffer, &at, snapshot, secret, facts);
+		found = read_pinned_key(keys, &row, snapshot, secret, facts);
 		if (found)
-			*key_hint(secret) = (KeyHint) {.secret = *secret,.tid = *tid,.buffer = buffer};
+			key_hints[hint_slot(secret)] = (KeyHint) {.secret = *secret,.row = row};
 	}
 	index_endscan(scan);
 	index_close(index, NoLock);
@@ -402,24 +421,33 @@ store_retired(StoreReader *reader, const ApiKey *secret, RetiredFacts *facts)
 	return found;
 }
 
+static const struct
+{
+	CatalogRelation table;
+	CatalogRelation index;
+}			restriction_relations[STORE_RESTRICTIONS] = {
+	[STORE_PERMISSIONS] = {CATALOG_KEY_PERMISSIONS, CATALOG_KEY_PERMISSIONS_BY_KEY},
+	[STORE_NETWORKS] = {CATALOG_KEY_NETWORKS, CATALOG_KEY_NETWORKS_BY_KEY},
+	[STORE_OBJECTS] = {CATALOG_KEY_OBJECTS, CATALOG_KEY_OBJECTS_BY_KEY},
+};
+
+static void
+restriction_scan_begin(StoreScan *scan, StoreReader *reader, StoreRestriction which,
+					   const text *key_id)
+{
+	store_scan_begin(scan, reader, restriction_relations[which].table,
+					 restriction_relations[which].index,
+					 AccessShareLock, PointerGetDatum(key_id));
+}
+
 List *
 store_restrictions(StoreReader *reader, StoreRestriction which, const text *key_id)
 {
-	static const struct
-	{
-		CatalogRelation table;
-		CatalogRelation index;
-	}			relations[] = {
-		[STORE_PERMISSIONS] = {CATALOG_KEY_PERMISSIONS, CATALOG_KEY_PERMISSIONS_BY_KEY},
-		[STORE_NETWORKS] = {CATALOG_KEY_NETWORKS, CATALOG_KEY_NETWORKS_BY_KEY},
-		[STORE_OBJECTS] = {CATALOG_KEY_OBJECTS, CATALOG_KEY_OBJECTS_BY_KEY},
-	};
 	StoreScan	scan;
 	List	   *values = NIL;
 	bool		null;
 
-	store_scan_begin(&scan, reader, relations[which].table, relations[which].index,
-					 AccessShareLock, PointerGetDatum(key_id));
+	restriction_scan_begin(&scan, reader, which, key_id);
 	while (store_scan_next(&scan))
 	{
 		Datum		value = store_scan_value(&scan, RESTRICTION_VALUE, &null);
@@ -428,6 +456,68 @@ store_restrictions(StoreReader *reader, StoreRestriction which, const text *key_
 	}
 	store_scan_end(&scan);
 	return values;
+}
+
+/*
+ * The row that last fitted this key, if it is there and fits again.  That it is
+ * not says nothing: others may.
+ */
+static bool
+hinted_restriction_fits(StoreReader *reader, StoreRestriction which, const KeyFacts *facts,
+						StoreFits fits, const void *asked)
+{
+	const RowHint *hint = &restriction_hints[which][hint_slot(&facts->secret)];
+	Relation	table = table_open(catalog_relation(restriction_relations[which].table),
+								   AccessShareLock);
+	TupleDesc	descriptor = RelationGetDescr(table);
+	HeapTupleData tuple;
+	bool		null;
+	bool		found = false;
+
+	if (pin_hinted(table, hint))
+	{
+		found = read_pinned(table, hint, reader->snapshot, &tuple) &&
+			identifier_equals(&facts->id, DatumGetTextPP(heap_getattr(&tuple, RESTRICTION_KEY_ID,
+																	  descriptor, &null))) &&
+			fits(heap_getattr(&tuple, RESTRICTION_VALUE, descriptor, &null), asked);
+		ReleaseBuffer(hint->buffer);
+	}
+	table_close(table, NoLock);
+	return found;
+}
+
+static void
+remember_restriction(StoreScan *scan, StoreRestriction which, const KeyFacts *facts)
+{
+	restriction_hints[which][hint_slot(&facts->secret)] = (RowHint) {
+		.tid = scan->slot->tts_tid,
+		.buffer = ((BufferHeapTupleTableSlot *) scan->slot)->buffer
+	};
+}
+
+bool
+store_restriction_fits(StoreReader *reader, StoreRestriction which, const KeyFacts *facts,
+					   StoreFits fits, const void *asked)
+{
+	StoreScan	scan;
+	text	   *key_id;
+	bool		found = false;
+	bool		null;
+
+	/* A SERIALIZABLE transaction reads by scans only; see the head of this file. */
+	if (!IsolationIsSerializable() &&
+		hinted_restriction_fits(reader, which, facts, fits, asked))
+		return true;
+
+	key_id = cstring_to_text(facts->id.text);
+	restriction_scan_begin(&scan, reader, which, key_id);
+	while (!found && store_scan_next(&scan))
+		found = fits(store_scan_value(&scan, RESTRICTION_VALUE, &null), asked);
+	if (found)
+		remember_restriction(&scan, which, facts);
+	store_scan_end(&scan);
+	pfree(key_id);
+	return found;
 }
 
 bool

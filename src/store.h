@@ -96,7 +96,9 @@ typedef struct RetiredFacts
 #define WORKSPACES_STATE			2
 #define WORKSPACES_APPROVED_AT		6
 
-#define RESTRICTION_VALUE			2	/* key_permissions, key_networks, key_objects */
+/* key_permissions, key_networks and key_objects */
+#define RESTRICTION_KEY_ID			1
+#define RESTRICTION_VALUE			2
 
 extern void store_reader_begin(StoreReader *reader);
 
@@ -125,10 +127,16 @@ typedef enum StoreRestriction
 {
 	STORE_PERMISSIONS,
 	STORE_NETWORKS,
-	STORE_OBJECTS
+	STORE_OBJECTS,
+	STORE_RESTRICTIONS			/* how many */
 } StoreRestriction;
 
 extern List *store_restrictions(StoreReader *reader, StoreRestriction which, const text *key_id);
+
+/* Does one of a key's permissions, networks or objects fit what is asked for? */
+typedef bool (*StoreFits) (Datum value, const void *asked);
+extern bool store_restriction_fits(StoreReader *reader, StoreRestriction which,
+								   const KeyFacts *facts, StoreFits fits, const void *asked);
 
 extern bool store_workspace_was_approved(StoreReader *reader, const text *id, bool *exists);
 

@@ -84,31 +84,25 @@ is_single_address(const Network *network)
 }
 
 static bool
-is_in_a_network(StoreReader *reader, const text *key_id, const inet *client)
+network_fits(Datum value, const void *asked)
 {
-	StoreScan	scan;
+	const Network *address = asked;
+	Network		network = network_of(DatumGetInetPP(value));
+
+	return network.family == address->family &&
+		bitncmp(network.address, address->address, network.bits) == 0;
+}
+
+static bool
+is_in_a_network(StoreReader *reader, const KeyFacts *facts, const inet *client)
+{
 	Network		address;
-	bool		found = false;
-	bool		null;
 
 	if (client == NULL)
 		return false;
 	address = network_of(client);
-	if (!is_single_address(&address))
-		return false;
-
-	store_scan_begin(&scan, reader, CATALOG_KEY_NETWORKS, CATALOG_KEY_NETWORKS_BY_KEY,
-					 AccessShareLock, PointerGetDatum(key_id));
-	while (!found && store_scan_next(&scan))
-	{
-		inet	   *value = DatumGetInetPP(store_scan_value(&scan, RESTRICTION_VALUE, &null));
-		Network		network = network_of(value);
-
-		found = network.family == address.family &&
-			bitncmp(network.address, address.address, network.bits) == 0;
-	}
-	store_scan_end(&scan);
-	return found;
+	return is_single_address(&address) &&
+		store_restriction_fits(reader, STORE_NETWORKS, facts, network_fits, &address);
 }
 
 /* It covers itself, and whatever continues it after a dot. */
@@ -124,41 +118,19 @@ verdict_covers(const text *permission, const text *asked)
 }
 
 static bool
-is_permitted(StoreReader *reader, const text *key_id, const text *permission)
+permission_fits(Datum value, const void *asked)
 {
-	StoreScan	scan;
-	bool		found = false;
-	bool		null;
-
-	store_scan_begin(&scan, reader, CATALOG_KEY_PERMISSIONS, CATALOG_KEY_PERMISSIONS_BY_KEY,
-					 AccessShareLock, PointerGetDatum(key_id));
-	while (!found && store_scan_next(&scan))
-		found = verdict_covers(DatumGetTextPP(store_scan_value(&scan, RESTRICTION_VALUE, &null)),
-							   permission);
-	store_scan_end(&scan);
-	return found;
+	return verdict_covers(DatumGetTextPP(value), asked);
 }
 
 static bool
-is_an_object(StoreReader *reader, const text *key_id, const text *object_id)
+object_fits(Datum value, const void *asked)
 {
-	StoreScan	scan;
-	bool		found = false;
-	bool		null;
+	const text *object = DatumGetTextPP(value);
+	const text *object_id = asked;
 
-	if (object_id == NULL)
-		return false;
-	store_scan_begin(&scan, reader, CATALOG_KEY_OBJECTS, CATALOG_KEY_OBJECTS_BY_KEY,
-					 AccessShareLock, PointerGetDatum(key_id));
-	while (!found && store_scan_next(&scan))
-	{
-		text	   *object = DatumGetTextPP(store_scan_value(&scan, RESTRICTION_VALUE, &null));
-
-		found = VARSIZE_ANY_EXHDR(object) == VARSIZE_ANY_EXHDR(object_id) &&
-			memcmp(VARDATA_ANY(object), VARDATA_ANY(object_id), VARSIZE_ANY_EXHDR(object)) == 0;
-	}
-	store_scan_end(&scan);
-	return found;
+	return VARSIZE_ANY_EXHDR(object) == VARSIZE_ANY_EXHDR(object_id) &&
+		memcmp(VARDATA_ANY(object), VARDATA_ANY(object_id), VARSIZE_ANY_EXHDR(object)) == 0;
 }
 
 /* Whether the key and its workspace are alive at all; VALID where they are */
@@ -190,25 +162,22 @@ judge_life(StoreReader *reader, const KeyFacts *facts)
 static VerdictCode
 judge_request(StoreReader *reader, const KeyFacts *facts, const VerdictRequest *request)
 {
-	bool		temporary = facts->secret.kind == 't';
-	text	   *key_id = NULL;
-
-	if (facts->networks_restricted || facts->permissions_restricted || temporary)
-		key_id = cstring_to_text(facts->id.text);
-
 	if (OidIsValid(request->mode) && request->mode != facts->mode_oid)
 		return VERDICT_WRONG_MODE;
-	if (facts->networks_restricted && !is_in_a_network(reader, key_id, request->client))
+	if (facts->networks_restricted && !is_in_a_network(reader, facts, request->client))
 		return VERDICT_NETWORK_DENIED;
 	if (request->permission != NULL)
 	{
 		if (facts->secret.kind == 'p')
 			return VERDICT_SECRET_KEY_REQUIRED;
 		if (facts->permissions_restricted &&
-			!is_permitted(reader, key_id, request->permission))
+			!store_restriction_fits(reader, STORE_PERMISSIONS, facts,
+									permission_fits, request->permission))
 			return VERDICT_PERMISSION_DENIED;
 	}
-	if (temporary && !is_an_object(reader, key_id, request->object_id))
+	if (facts->secret.kind == 't' &&
+		(request->object_id == NULL ||
+		 !store_restriction_fits(reader, STORE_OBJECTS, facts, object_fits, request->object_id)))
 		return VERDICT_OBJECT_DENIED;
 	return VERDICT_VALID;
 }
