@@ -11,7 +11,7 @@ SHLIB_LINK = -Wl,-Bsymbolic -lcrypto -lz
 
 # The parts of the install script, in the order in which they build on each other.
 SQL_PARTS = preamble apikey workspaces keys restrictions vault events access guards \
-	verify identity isolation request leaks dashboard finish
+	verify identity isolation request leaks usage dashboard finish
 EXTENSION_SCRIPT = sql/falukeys--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SCRIPT)
 

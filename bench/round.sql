@@ -6,7 +6,7 @@ SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SELECT hot FROM client \gset
 SELECT workspace_id AS workspace FROM message WHERE id = 10 \gset
-CREATE TEMP TABLE sample AS SELECT key FROM plaintext OFFSET :round * 1000 LIMIT 200000;
+CREATE TEMP TABLE sample AS SELECT key FROM plaintext ORDER BY random() LIMIT 200000;
 CREATE TEMP TABLE malformed AS SELECT 'fskt_' || repeat('x', 48) || i % 10 AS key FROM generate_series(1, 200000) AS i;
 CREATE TEMP TABLE same AS SELECT :'hot'::text AS key FROM generate_series(1, 200000);
 SELECT count(*) FROM sample;

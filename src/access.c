@@ -140,6 +140,24 @@ access_check_workspace(const text *workspace, AccessNeed need)
 	deny("workspace", workspace, role);
 }
 
+bool
+access_sees_key(const text *key_id)
+{
+	Oid			role = GetUserId();
+	StoreReader reader;
+	KeyFacts	facts;
+	bool		sees;
+
+	if (sees_every_workspace(role))
+		return true;
+	store_reader_begin(&reader);
+	sees = store_key_by_id(&reader, key_id, &facts) &&
+		is_allowed_in_workspace(&reader, cstring_to_text(facts.workspace_id.text),
+								role, ACCESS_DEVELOPER);
+	store_reader_end(&reader);
+	return sees;
+}
+
 void
 access_check_key(const text *key_id, AccessNeed need, KeyFacts *facts)
 {

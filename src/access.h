@@ -30,6 +30,9 @@ extern bool access_has_level(Oid role, AccessLevel level);
 /* Has current_user what it needs in a workspace, which may not exist? */
 extern bool access_allows_workspace(const text *workspace, AccessNeed need);
 
+/* May current_user see the key, which may not exist? */
+extern bool access_sees_key(const text *key_id);
+
 /* Raise unless current_user has one of the levels. */
 extern void access_check_level(const char *function, AccessLevel level, AccessLevel or_level);
 

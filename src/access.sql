@@ -20,3 +20,19 @@ COMMENT ON FUNCTION falukeys.grant_access(regrole, falukeys.access_level) IS 'Le
 CREATE FUNCTION falukeys.revoke_access(role regrole, access falukeys.access_level) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'access_revoke';
 COMMENT ON FUNCTION falukeys.revoke_access(regrole, falukeys.access_level) IS 'Takes back what grant_access gave. Superusers';
+
+-- Workspaces whose keys the caller may see: its own, or, for who runs the
+-- platform, all. Only functions of pg_catalog: a view's functions are called
+-- with its reader's privileges.
+CREATE VIEW falukeys.visible_workspaces WITH (security_barrier) AS
+	SELECT w.id
+	FROM falukeys.workspaces AS w
+	WHERE (SELECT pg_catalog.has_function_privilege('falukeys.operator_access()', 'EXECUTE')
+			OR pg_catalog.has_function_privilege('falukeys.manager_access()', 'EXECUTE'))
+		OR EXISTS (
+			SELECT FROM falukeys.members AS m
+			WHERE m.workspace_id OPERATOR(pg_catalog.=) w.id
+				AND m.role OPERATOR(pg_catalog.<>) 'member'
+				AND pg_catalog.pg_has_role(m.member, 'USAGE'));
+COMMENT ON VIEW falukeys.visible_workspaces IS 'The workspaces whose keys the caller may see';
+COMMENT ON COLUMN falukeys.visible_workspaces.id IS 'The workspace';

@@ -40,6 +40,7 @@ static const char *const relation_names[CATALOG_RELATIONS] = {
 	[CATALOG_KEY_NETWORKS_BY_KEY] = "key_networks_pkey",
 	[CATALOG_KEY_OBJECTS] = "key_objects",
 	[CATALOG_KEY_OBJECTS_BY_KEY] = "key_objects_pkey",
+	[CATALOG_KEY_USAGE] = "key_usage",
 	[CATALOG_MODE_SETTINGS] = "mode_settings",
 };
 

@@ -53,6 +53,13 @@
 #define compat_relation_locator(relation)	((relation)->rd_node)
 #endif
 
+/* An empty message in the WAL; its location */
+#if PG_VERSION_NUM >= 170000
+#define compat_log_message(prefix)	LogLogicalMessage(prefix, "", 0, false, false)
+#else
+#define compat_log_message(prefix)	LogLogicalMessage(prefix, "", 0, false)
+#endif
+
 /* PG_MODULE_MAGIC carries a name and a version from 18 on. */
 #ifdef PG_MODULE_MAGIC_EXT
 #define COMPAT_MODULE_MAGIC(name_, version_) \

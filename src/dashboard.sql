@@ -1,22 +1,6 @@
 
 -- What people look at.
 
--- Workspaces whose keys the caller may see: its own, or, for who runs the
--- platform, all. Only functions of pg_catalog: a view's functions are called
--- with its reader's privileges.
-CREATE VIEW falukeys.visible_workspaces WITH (security_barrier) AS
-	SELECT w.id
-	FROM falukeys.workspaces AS w
-	WHERE (SELECT pg_catalog.has_function_privilege('falukeys.operator_access()', 'EXECUTE')
-			OR pg_catalog.has_function_privilege('falukeys.manager_access()', 'EXECUTE'))
-		OR EXISTS (
-			SELECT FROM falukeys.members AS m
-			WHERE m.workspace_id OPERATOR(pg_catalog.=) w.id
-				AND m.role OPERATOR(pg_catalog.<>) 'member'
-				AND pg_catalog.pg_has_role(m.member, 'USAGE'));
-COMMENT ON VIEW falukeys.visible_workspaces IS 'The workspaces whose keys the caller may see';
-COMMENT ON COLUMN falukeys.visible_workspaces.id IS 'The workspace';
-
 CREATE VIEW falukeys.dashboard WITH (security_barrier) AS
 	SELECT k.workspace_id,
 		w.name AS workspace,
@@ -48,14 +32,15 @@ CREATE VIEW falukeys.dashboard WITH (security_barrier) AS
 		k.created_at,
 		CASE WHEN pg_catalog.isfinite(s.revealed_at) THEN s.revealed_at END AS revealed_at,
 		CASE WHEN pg_catalog.isfinite(s.revealed_at) THEN s.revealed_by END AS revealed_by,
-		u.last_used_at,
-		COALESCE(u.uses, 0) AS uses,
+		GREATEST(u.last_used_at, m.last_used_at) AS last_used_at,
+		COALESCE(u.uses, 0) OPERATOR(pg_catalog.+) COALESCE(m.uses, 0) AS uses,
 		k.expires_at
 	FROM falukeys.keys AS k
 		JOIN falukeys.visible_workspaces AS v ON v.id OPERATOR(pg_catalog.=) k.workspace_id
 		JOIN falukeys.workspaces AS w ON w.id OPERATOR(pg_catalog.=) k.workspace_id
 		LEFT JOIN falukeys.sealed_secrets AS s ON s.secret OPERATOR(falukeys.=) k.secret
-		LEFT JOIN falukeys.key_usage AS u ON u.key_id OPERATOR(pg_catalog.=) k.id;
+		LEFT JOIN falukeys.key_usage AS u ON u.key_id OPERATOR(pg_catalog.=) k.id
+		CROSS JOIN LATERAL falukeys.unflushed_usage(k.id) AS m;
 COMMENT ON VIEW falukeys.dashboard IS 'The keys that the caller may see, a row each; no secret is readable in it';
 COMMENT ON COLUMN falukeys.dashboard.workspace_id IS 'The workspace that the key belongs to';
 COMMENT ON COLUMN falukeys.dashboard.workspace IS 'Its name';

@@ -1,19 +1,24 @@
 /*
  * falukeys.c
- *		The module: its settings.
+ *		The module: its settings, and what it needs from the server's start on.
  *
  * Top floor: points the rooms below to what is set, and does nothing else.
  */
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "compat.h"
 #include "events.h"
+#include "hints.h"
 #include "master_key.h"
 #include "request.h"
 #include "standby.h"
+#include "usage_counters.h"
+#include "usage_file.h"
+#include "usage_launcher.h"
 
 COMPAT_MODULE_MAGIC("falukeys", FALUKEYS_VERSION);
 
@@ -22,6 +27,8 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
+	bool		preloading = process_shared_preload_libraries_in_progress;
+
 	DefineCustomStringVariable("falukeys.master_key_file",
 							   "File with the key under which secrets are sealed.",
 							   "Relative to the data directory; made at first need.",
@@ -47,5 +54,27 @@ _PG_init(void)
 							"The client is counted from the right by it. 0: the client is not known.",
 							&request_trusted_proxies, 0, 0, 100,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("falukeys.track_usage",
+							 "Counts how often each key is used.",
+							 "Only where the library is preloaded.",
+							 &usage_track, true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("falukeys.usage_flush_interval",
+							"How often counts are written to falukeys.key_usage.",
+							NULL,
+							&usage_flush_interval, 10000, 1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("falukeys.max_tracked_keys",
+							"Of how many keys counts, and where their rows stand, are held in memory.",
+							"Beyond it, those least recently used make room.",
+							&usage_max_keys, 65536, 1, 1 << 28,
+							preloading ? PGC_POSTMASTER : PGC_SIGHUP, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("falukeys");
+
+	if (preloading)
+	{
+		hints_request(usage_max_keys);
+		usage_file_request();
+		usage_launcher_request();
+	}
 }

@@ -57,4 +57,5 @@ GRANT EXECUTE ON FUNCTION
 TO PUBLIC;
 
 -- These show what the caller may see.
-GRANT SELECT ON falukeys.visible_workspaces, falukeys.dashboard, falukeys.event_log TO PUBLIC;
+GRANT EXECUTE ON FUNCTION falukeys.unflushed_usage(text) TO PUBLIC;
+GRANT SELECT ON falukeys.visible_workspaces, falukeys.usage, falukeys.dashboard, falukeys.event_log TO PUBLIC;

@@ -183,7 +183,7 @@ identity_take(Datum key, bool null, const VerdictRequest *request, Verdict *verd
 		return;
 	lock_secret(&secret);
 	store_reader_begin_brief(&reader);
-	verdict_reach(&reader, &secret, request, verdict);
+	verdict_present(&reader, &secret, request, verdict);
 	if (verdict->code == VERDICT_VALID)
 	{
 		keep_lock(&secret);

@@ -80,21 +80,23 @@ COMMENT ON TABLE falukeys.key_objects IS 'The objects that a temporary key is fo
 COMMENT ON COLUMN falukeys.key_objects.key_id IS 'The temporary key';
 COMMENT ON COLUMN falukeys.key_objects.object_id IS 'An object, as the application names it';
 
+-- No foreign key: to write what was counted must not lock keys.
 CREATE TABLE falukeys.key_usage (
 	key_id text COLLATE "C" NOT NULL,
 	uses bigint NOT NULL DEFAULT 0,
 	denials bigint NOT NULL DEFAULT 0,
 	last_used_at timestamptz,
 	last_client inet,
-	CONSTRAINT key_usage_pkey PRIMARY KEY (key_id),
-	CONSTRAINT key_usage_key_id_fkey FOREIGN KEY (key_id) REFERENCES falukeys.keys (id) ON DELETE CASCADE
-);
+	last_retired_at timestamptz,
+	CONSTRAINT key_usage_pkey PRIMARY KEY (key_id)
+) WITH (fillfactor = 70);
 COMMENT ON TABLE falukeys.key_usage IS 'How often each key was used, as of the last flush';
 COMMENT ON COLUMN falukeys.key_usage.key_id IS 'The key';
 COMMENT ON COLUMN falukeys.key_usage.uses IS 'Verifications that ended in valid';
 COMMENT ON COLUMN falukeys.key_usage.denials IS 'Verifications that ended in anything else';
 COMMENT ON COLUMN falukeys.key_usage.last_used_at IS 'The last valid verification';
 COMMENT ON COLUMN falukeys.key_usage.last_client IS 'The client of the last valid verification that named one';
+COMMENT ON COLUMN falukeys.key_usage.last_retired_at IS 'The last time that a secret was presented which the key had before, valid or not';
 
 CREATE FUNCTION falukeys.create_key(workspace text, kind falukeys.key_kind, mode falukeys.key_mode,
 	description text DEFAULT NULL, permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL,

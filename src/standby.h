@@ -13,6 +13,12 @@ extern int	standby_max_lag;
 /* Is this a standby that may be further behind its primary than it is allowed to be? */
 extern bool standby_is_stale(void);
 
+/*
+ * On a primary, called in the background: writes what tells standbys that they
+ * miss nothing, if it is time.  Answers when to call again, in milliseconds.
+ */
+extern long standby_heartbeat(void);
+
 /* Are there synchronous standbys to wait for? */
 extern bool standby_is_awaited(void);
 

@@ -2,7 +2,7 @@
  * store.c
  *		Direct reads of our tables, each through one fresh snapshot.
  *
- * The only room that opens scans; calls catalog and apikey.
+ * The only room that opens scans; calls catalog, hints and apikey.
  *
  * A reader takes a snapshot of its own, since the transaction's goes stale
  * under REPEATABLE READ.  In a SERIALIZABLE transaction an ordinary scan would
@@ -32,10 +32,11 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "hints.h"
 #include "store.h"
 
 #define WORKSPACE_CACHE_SIZE	1024	/* a power of 2 */
-#define KEY_HINTS				1024	/* likewise */
+#define RESTRICTION_HINTS		256		/* no more than a byte counts */
 
 typedef struct CachedWorkspace
 {
@@ -253,42 +254,21 @@ next_with_secret(StoreScan *scan, int column, const ApiKey *secret)
 	return false;
 }
 
-/*
- * Where the keys last verified stood, and what last allowed them something.  A
- * hint, and nothing more: the row is read anew each time through the reader's
- * snapshot, and if it is not visible there, or is another one, the index is
- * asked.
- */
-typedef struct RowHint
+/* Where stood what last allowed a key something: for keys of a few digests */
+static RowHint restriction_hints[STORE_RESTRICTIONS][RESTRICTION_HINTS];
+
+static RowHint *
+restriction_hint(StoreRestriction which, const ApiKey *secret)
 {
-	ItemPointerData tid;
-	Buffer		buffer;
-} RowHint;
-
-typedef struct KeyHint
-{
-	ApiKey		secret;
-	RowHint		row;
-} KeyHint;
-
-static KeyHint key_hints[KEY_HINTS];
-static RowHint restriction_hints[STORE_RESTRICTIONS][KEY_HINTS];
-
-static uint32
-hint_slot(const ApiKey *secret)
-{
-	uint32		slot;
-
-	memcpy(&slot, secret->digest, sizeof(slot));
-	return slot & (KEY_HINTS - 1);
+	return &restriction_hints[which][secret->digest[0] % RESTRICTION_HINTS];
 }
 
+/* False where the page is not in that buffer any more */
 static bool
 pin_hinted(Relation table, const RowHint *hint)
 {
-	return BufferIsValid(hint->buffer) &&
-		ReadRecentBuffer(compat_relation_locator(table), MAIN_FORKNUM,
-						 ItemPointerGetBlockNumber(&hint->tid), hint->buffer);
+	return ReadRecentBuffer(compat_relation_locator(table), MAIN_FORKNUM,
+							ItemPointerGetBlockNumber(&hint->tid), hint->buffer);
 }
 
 /* A row of a pinned page.  The pin keeps it where it is. */
@@ -306,7 +286,7 @@ read_pinned(Relation table, const RowHint *at, Snapshot snapshot, HeapTuple tupl
 
 /* Gives the pin back. */
 static bool
-read_pinned_key(Relation keys, const RowHint *at, Snapshot snapshot,
+read_pinned_key(Relation keys, RowHint *at, Snapshot snapshot,
 				const ApiKey *secret, KeyFacts *facts)
 {
 	HeapTupleData tuple;
@@ -314,21 +294,12 @@ read_pinned_key(Relation keys, const RowHint *at, Snapshot snapshot,
 
 	if (found)
 	{
+		at->offset = (uint16) ((char *) tuple.t_data - (char *) BufferGetPage(at->buffer));
 		read_key(&tuple, RelationGetDescr(keys), facts);
 		found = crypto_equal(secret, &facts->secret, sizeof(ApiKey));
 	}
 	ReleaseBuffer(at->buffer);
 	return found;
-}
-
-static bool
-key_by_hint(Relation keys, Snapshot snapshot, const ApiKey *secret, KeyFacts *facts)
-{
-	const KeyHint *hint = &key_hints[hint_slot(secret)];
-
-	return memcmp(&hint->secret, secret, sizeof(ApiKey)) == 0 &&
-		pin_hinted(keys, &hint->row) &&
-		read_pinned_key(keys, &hint->row, snapshot, secret, facts);
 }
 
 static bool
@@ -348,7 +319,7 @@ key_by_index(Relation keys, Snapshot snapshot, const ApiKey *secret, KeyFacts *f
 
 		found = read_pinned_key(keys, &row, snapshot, secret, facts);
 		if (found)
-			key_hints[hint_slot(secret)] = (KeyHint) {.secret = *secret,.row = row};
+			hints_remember(secret, &row);
 	}
 	index_endscan(scan);
 	index_close(index, NoLock);
@@ -375,13 +346,17 @@ bool
 store_key_by_secret(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
 {
 	Relation	keys;
+	RowHint		row;
+	bool		hinted;
 	bool		found;
 
 	if (IsolationIsSerializable())
 		return key_by_scan(reader, secret, facts);
 
+	hinted = hints_find(secret, &row);
 	keys = table_open(catalog_relation(CATALOG_KEYS), AccessShareLock);
-	found = key_by_hint(keys, reader->snapshot, secret, facts) ||
+	found = (hinted && pin_hinted(keys, &row) &&
+			 read_pinned_key(keys, &row, reader->snapshot, secret, facts)) ||
 		key_by_index(keys, reader->snapshot, secret, facts);
 	table_close(keys, NoLock);
 	return found;
@@ -466,7 +441,7 @@ static bool
 hinted_restriction_fits(StoreReader *reader, StoreRestriction which, const KeyFacts *facts,
 						StoreFits fits, const void *asked)
 {
-	const RowHint *hint = &restriction_hints[which][hint_slot(&facts->secret)];
+	const RowHint *hint = restriction_hint(which, &facts->secret);
 	Relation	table = table_open(catalog_relation(restriction_relations[which].table),
 								   AccessShareLock);
 	TupleDesc	descriptor = RelationGetDescr(table);
@@ -474,7 +449,7 @@ hinted_restriction_fits(StoreReader *reader, StoreRestriction which, const KeyFa
 	bool		null;
 	bool		found = false;
 
-	if (pin_hinted(table, hint))
+	if (BufferIsValid(hint->buffer) && pin_hinted(table, hint))
 	{
 		found = read_pinned(table, hint, reader->snapshot, &tuple) &&
 			identifier_equals(&facts->id, DatumGetTextPP(heap_getattr(&tuple, RESTRICTION_KEY_ID,
@@ -489,7 +464,7 @@ hinted_restriction_fits(StoreReader *reader, StoreRestriction which, const KeyFa
 static void
 remember_restriction(StoreScan *scan, StoreRestriction which, const KeyFacts *facts)
 {
-	restriction_hints[which][hint_slot(&facts->secret)] = (RowHint) {
+	*restriction_hint(which, &facts->secret) = (RowHint) {
 		.tid = scan->slot->tts_tid,
 		.buffer = ((BufferHeapTupleTableSlot *) scan->slot)->buffer
 	};

@@ -2,9 +2,9 @@
  * verdict.c
  *		What a key may do, now.
  *
- * Rules floor: calls store, apikey and standby.  The one path of every
- * verification: it opens no SPI, writes nothing, and takes no lock but the
- * shared ones on the tables that it reads.
+ * Rules floor: calls store, hints, apikey, standby and usage_counters.  The one path of
+ * every verification: it opens no SPI, writes nothing, and takes no lock but the
+ * shared ones on the tables that it reads, and that of a counter in memory.
  */
 #include "postgres.h"
 
@@ -14,7 +14,9 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "hints.h"
 #include "standby.h"
+#include "usage_counters.h"
 #include "verdict.h"
 
 static const char *const code_names[] = {
@@ -135,9 +137,8 @@ object_fits(Datum value, const void *asked)
 
 /* Whether the key and its workspace are alive at all; VALID where they are */
 static VerdictCode
-judge_life(StoreReader *reader, const KeyFacts *facts)
+judge_life(StoreReader *reader, const KeyFacts *facts, TimestampTz now)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	WorkspaceState state;
 
 	if (facts->compromised)
@@ -184,7 +185,7 @@ judge_request(StoreReader *reader, const KeyFacts *facts, const VerdictRequest *
 
 /* A secret that its key had before: good for as long as its grace lasts */
 static VerdictCode
-judge_retired(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
+judge_retired(StoreReader *reader, const ApiKey *secret, TimestampTz now, KeyFacts *facts)
 {
 	RetiredFacts retired;
 	VerdictCode code = VERDICT_VALID;
@@ -195,7 +196,7 @@ judge_retired(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
 	if (!store_key_by_id(reader, cstring_to_text(retired.key_id.text), facts))
 		return VERDICT_UNKNOWN;
 
-	if (GetCurrentTimestamp() >= retired.valid_until)
+	if (now >= retired.valid_until)
 		code = VERDICT_ROLLED;
 	if (retired.compromised_at < retired.valid_until)
 		code = VERDICT_COMPROMISED;
@@ -207,12 +208,24 @@ verdict_reach(StoreReader *reader, const ApiKey *secret, const VerdictRequest *r
 			  Verdict *verdict)
 {
 	verdict->code = VERDICT_VALID;
-	if (!store_key_by_secret(reader, secret, &verdict->facts))
-		verdict->code = judge_retired(reader, secret, &verdict->facts);
+	verdict->retired = !store_key_by_secret(reader, secret, &verdict->facts);
+	verdict->at = GetCurrentTimestamp();
+	if (verdict->retired)
+		verdict->code = judge_retired(reader, secret, verdict->at, &verdict->facts);
 	if (verdict->code == VERDICT_VALID)
-		verdict->code = judge_life(reader, &verdict->facts);
+		verdict->code = judge_life(reader, &verdict->facts, verdict->at);
 	if (verdict->code == VERDICT_VALID)
 		verdict->code = judge_request(reader, &verdict->facts, request);
+}
+
+void
+verdict_present(StoreReader *reader, const ApiKey *secret, const VerdictRequest *request,
+				Verdict *verdict)
+{
+	verdict_reach(reader, secret, request, verdict);
+	if (verdict->code >= VERDICT_ROLLED)
+		usage_count(&verdict->facts.id, verdict->code == VERDICT_VALID, verdict->retired,
+					verdict->at, request->client);
 }
 
 void
@@ -226,7 +239,7 @@ verdict_of_handle(const ApiKey *secret, const VerdictRequest *request, Verdict *
 		return;
 	}
 	store_reader_begin_brief(&reader);
-	verdict_reach(&reader, secret, request, verdict);
+	verdict_present(&reader, secret, request, verdict);
 }
 
 bool
@@ -249,6 +262,7 @@ verdict_begin(Datum key, bool null, ApiKey *secret, Verdict *verdict)
 	}
 	if (error != KEY_FORMAT_OK)
 		return false;
+	hints_prefetch(secret);
 	verdict->code = VERDICT_STALE_STANDBY;
 	return !standby_is_stale();
 }
@@ -262,5 +276,5 @@ verdict_of_text(Datum key, bool null, const VerdictRequest *request, Verdict *ve
 	if (!verdict_begin(key, null, &secret, verdict))
 		return;
 	store_reader_begin_brief(&reader);
-	verdict_reach(&reader, &secret, request, verdict);
+	verdict_present(&reader, &secret, request, verdict);
 }

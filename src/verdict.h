@@ -45,6 +45,8 @@ typedef struct VerdictRequest
 typedef struct Verdict
 {
 	VerdictCode code;
+	bool		retired;		/* by a secret that the key had before */
+	TimestampTz at;				/* when it was reached */
 	KeyFacts	facts;
 } Verdict;
 
@@ -65,7 +67,11 @@ extern bool verdict_begin(Datum key, bool null, ApiKey *secret, Verdict *verdict
 extern void verdict_of_text(Datum key, bool null, const VerdictRequest *request, Verdict *verdict);
 extern void verdict_of_handle(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict);
 
-/* Within a reader of the caller's */
+/* Within a reader of the caller's; of a key that is presented, and so counted */
+extern void verdict_present(StoreReader *reader, const ApiKey *secret,
+							const VerdictRequest *request, Verdict *verdict);
+
+/* Likewise, but no one uses the key. */
 extern void verdict_reach(StoreReader *reader, const ApiKey *secret,
 						  const VerdictRequest *request, Verdict *verdict);
 

@@ -44,7 +44,7 @@ my %public = map { ($_ => 1) } qw(
   add_member remove_member create_key create_temporary_key import_key import_key_digest
   reveal_key annotate_key roll_key end_grace disable_key enable_key revoke_key wait_for_key
   restrict_key clear_permissions clear_networks set_key_validity report_compromised_key purge_keys
-  isolate_table release_table isolated isolated_object deauthenticate require_permission
+  isolate_table release_table isolated isolated_object unflushed_usage deauthenticate require_permission
   current_key_id current_workspace_id current_key_kind current_key_mode current_key_objects
   current_key_allows current_mode_settings);
 my @functions = split(/\n/, query($node, <<SQL));

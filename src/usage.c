@@ -1,0 +1,53 @@
+/*
+ * usage.c
+ *		How often keys are used, as SQL sees it.
+ *
+ * Calls access and usage_counters.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "access.h"
+#include "usage_counters.h"
+
+PG_FUNCTION_INFO_V1(usage_unflushed);
+
+#define USAGE_COLUMNS	5
+
+Datum
+usage_unflushed(PG_FUNCTION_ARGS)
+{
+	text	   *key_id = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
+	UsageCounts counts = {0};
+	Identifier	id;
+	TupleDesc	descriptor;
+	Datum		values[USAGE_COLUMNS] = {0};
+	bool		nulls[USAGE_COLUMNS];
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	memset(nulls, true, sizeof(nulls));
+
+	if (usage_counters_exist() && key_id != NULL && access_sees_key(key_id))
+	{
+		identifier_copy(&id, key_id);
+		(void) usage_counters_of(&id, GetActiveSnapshot(), &counts);
+
+		values[0] = Int64GetDatum((int64) counts.uses);
+		values[1] = Int64GetDatum((int64) counts.denials);
+		values[2] = TimestampTzGetDatum(counts.last_used_at);
+		values[4] = TimestampTzGetDatum(counts.last_retired_at);
+		nulls[0] = nulls[1] = false;
+		nulls[2] = counts.last_used_at == 0;
+		nulls[3] = counts.last_client.family == 0;
+		nulls[4] = counts.last_retired_at == 0;
+		if (!nulls[3])
+			values[3] = usage_client_datum(&counts.last_client);
+	}
+	return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
+}

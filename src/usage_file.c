@@ -1,0 +1,157 @@
+/*
+ * usage_file.c
+ *		Keeps what was counted over a restart of the server.
+ *
+ * Storage floor: calls usage_counters and shared_memory.  As pg_stat_statements does, the
+ * postmaster writes what is left in memory to a file when the server stops, and
+ * reads it when it starts.
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "catalog/pg_control.h"
+#include "common/controldata_utils.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+
+#include "shared_memory.h"
+#include "usage_counters.h"
+#include "usage_file.h"
+
+#define KEPT_FILE		"pg_stat/falukeys.usage"
+#define KEPT_MAGIC		0xFA1C0001
+
+typedef struct KeptHeader
+{
+	uint32		magic;
+	uint32		record_size;
+	uint32		records;
+} KeptHeader;
+
+typedef struct KeptRecord
+{
+	Oid			database;
+	UsageCounts counts;
+} KeptRecord;
+
+static bool
+was_shut_down_cleanly(void)
+{
+	bool		intact;
+	ControlFileData *control = get_controlfile(DataDir, &intact);
+	bool		clean = intact && (control->state == DB_SHUTDOWNED ||
+								   control->state == DB_SHUTDOWNED_IN_RECOVERY);
+
+	pfree(control);
+	return clean;
+}
+
+static bool
+write_records(FILE *file)
+{
+	KeptHeader	header = {.magic = KEPT_MAGIC,.record_size = sizeof(KeptRecord)};
+	KeptRecord	record;
+	uint32		position = 0;
+	bool		written;
+
+	/* Padding included; the number is put in at the end. */
+	memset(&record, 0, sizeof(record));
+	written = fwrite(&header, sizeof(header), 1, file) == 1;
+	while (written && usage_export(&position, &record.database, &record.counts))
+	{
+		written = fwrite(&record, sizeof(record), 1, file) == 1;
+		header.records++;
+	}
+	return written && fseek(file, 0, SEEK_SET) == 0 &&
+		fwrite(&header, sizeof(header), 1, file) == 1;
+}
+
+/*
+ * In the postmaster, when all others have ended.  After a crash, or an
+ * immediate shutdown, counts may be in flight, and are given up instead.
+ */
+static void
+write_file(int code, Datum arg)
+{
+	FILE	   *file;
+	bool		written;
+
+	if (code != 0 || usage_databases() == NIL || !was_shut_down_cleanly())
+		return;
+
+	file = AllocateFile(KEPT_FILE ".tmp", PG_BINARY_W);
+	written = file != NULL && write_records(file);
+	if (file != NULL && FreeFile(file) != 0)
+		written = false;
+	if (written)
+		(void) durable_rename(KEPT_FILE ".tmp", KEPT_FILE, LOG);
+	else
+	{
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not write file \"%s\": %m", KEPT_FILE ".tmp")));
+		unlink(KEPT_FILE ".tmp");
+	}
+}
+
+static bool
+read_records(FILE *file)
+{
+	KeptHeader	header;
+	KeptRecord	record;
+
+	if (fread(&header, sizeof(header), 1, file) != 1 ||
+		header.magic != KEPT_MAGIC || header.record_size != sizeof(KeptRecord))
+		return false;
+	for (uint32 i = 0; i < header.records; i++)
+	{
+		if (fread(&record, sizeof(record), 1, file) != 1)
+			return false;
+		record.counts.key_id.text[IDENTIFIER_MAX_LENGTH] = '\0';
+		usage_import(record.database, &record.counts);
+	}
+	return true;
+}
+
+static void
+read_file(void)
+{
+	FILE	   *file = AllocateFile(KEPT_FILE, PG_BINARY_R);
+
+	if (file == NULL)
+	{
+		if (errno != ENOENT)
+			ereport(LOG,
+					(errcode_for_file_access(),
+					 errmsg("could not read file \"%s\": %m", KEPT_FILE)));
+		return;
+	}
+	if (!read_records(file))
+		ereport(LOG,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("ignoring invalid data in file \"%s\"", KEPT_FILE)));
+	FreeFile(file);
+
+	/* What is in memory must not be read a second time. */
+	unlink(KEPT_FILE);
+}
+
+static void
+attach(void *memory, bool first)
+{
+	usage_counters_attach(memory, first);
+	if (first)
+		read_file();
+	if (!IsUnderPostmaster)
+		on_shmem_exit(write_file, (Datum) 0);
+}
+
+void
+usage_file_request(void)
+{
+	static const SharedMemory wanted = {USAGE_MEMORY, usage_counters_size, USAGE_LOCKS, attach};
+
+	shared_memory_request(&wanted);
+}

@@ -1,0 +1,13 @@
+/*
+ * usage_file.h
+ *		Keeps what was counted over a restart of the server.
+ */
+#ifndef FALUKEYS_USAGE_FILE_H
+#define FALUKEYS_USAGE_FILE_H
+
+#include "postgres.h"
+
+/* Asks for the memory of the counters, while the library is being preloaded. */
+extern void usage_file_request(void);
+
+#endif							/* FALUKEYS_USAGE_FILE_H */

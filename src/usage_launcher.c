@@ -1,0 +1,412 @@
+/*
+ * usage_launcher.c
+ *		Starts the workers that move what was counted in memory to key_usage.
+ *
+ * What the server calls: calls usage_counters, standby and shared_memory.
+ *
+ * One launcher serves the whole server: it starts a worker for each database in
+ * which something was counted, again when one has failed.  Where there are more
+ * databases than the server has room for workers, they take turns.
+ *
+ * The launcher also sends the heartbeat by which idle standbys know that they
+ * are up to date.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/procsignal.h"
+#include "storage/shmem.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+#include "shared_memory.h"
+#include "standby.h"
+#include "usage_counters.h"
+#include "usage_launcher.h"
+
+#define SHARED_NAME			"falukeys usage workers"
+
+/*
+ * How often the launcher looks for databases where nothing wakes it, in
+ * milliseconds: as often as they are flushed, within these bounds
+ */
+#define LAUNCH_INTERVAL_MIN	1000
+#define LAUNCH_INTERVAL_MAX	10000
+
+/* How long it leaves a failed worker alone: that, in milliseconds, twice as long each time */
+#define RESTART_INTERVAL	1000
+#define RESTART_DOUBLINGS	6
+
+PGDLLEXPORT void usage_launcher_main(Datum arg);
+
+/* A database that is served.  Its worker may be about to start, or have failed. */
+typedef struct Served
+{
+	Oid			database;		/* InvalidOid: free */
+	pid_t		pid;			/* 0: no worker now */
+	Latch	   *latch;
+	TimestampTz started_at;
+	int			failures;		/* starts in a row that came to nothing */
+} Served;
+
+typedef struct Workers
+{
+	LWLock	   *lock;			/* protects all of it */
+	Latch	   *launcher;
+	bool		others_wait;	/* for a worker that the server has no room for */
+	int			places;
+	Served		served[FLEXIBLE_ARRAY_MEMBER];
+} Workers;
+
+int			usage_flush_interval = 10000;
+
+static Workers *workers = NULL;
+static Served *my_place = NULL;
+static bool leaving = false;
+
+static Size
+memory_size(void)
+{
+	return add_size(offsetof(Workers, served), mul_size(max_worker_processes, sizeof(Served)));
+}
+
+static void
+attach(void *memory, bool first)
+{
+	workers = memory;
+	if (!first)
+		return;
+	memset(workers, 0, memory_size());
+	workers->lock = &GetNamedLWLockTranche(SHARED_NAME)->lock;
+	workers->places = max_worker_processes;
+}
+
+static bool
+is_served(Oid database)
+{
+	for (int i = 0; i < workers->places; i++)
+	{
+		if (workers->served[i].database == database)
+			return true;
+	}
+	return false;
+}
+
+static void
+wake_launcher(void)
+{
+	LWLockAcquire(workers->lock, LW_SHARED);
+	if (workers->launcher != NULL)
+		SetLatch(workers->launcher);
+	LWLockRelease(workers->lock);
+}
+
+/* What one database counted may be in the way of another. */
+static void
+wake_all(void)
+{
+	LWLockAcquire(workers->lock, LW_SHARED);
+	for (int i = 0; i < workers->places; i++)
+	{
+		if (workers->served[i].latch != NULL)
+			SetLatch(workers->served[i].latch);
+	}
+	if (workers->launcher != NULL)
+		SetLatch(workers->launcher);
+	LWLockRelease(workers->lock);
+}
+
+/* A key of this database has got a counter. */
+static void
+notice_new_counter(bool crowded)
+{
+	if (RecoveryInProgress())
+		return;
+	if (crowded)
+		wake_all();
+	else if (!is_served(MyDatabaseId))
+		wake_launcher();
+}
+
+/* ---- What launcher and workers share ---- */
+
+bool
+usage_worker_wait(long milliseconds)
+{
+	int			events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+								   milliseconds, PG_WAIT_EXTENSION);
+
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	return (events & WL_LATCH_SET) != 0;
+}
+
+void
+usage_worker_set_up_signals(void)
+{
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+}
+
+/* ---- A worker's place ---- */
+
+static void
+give_up_place(int code, Datum arg)
+{
+	LWLockAcquire(workers->lock, LW_EXCLUSIVE);
+	my_place->pid = 0;
+	my_place->latch = NULL;
+	if (leaving)
+		my_place->database = InvalidOid;
+	LWLockRelease(workers->lock);
+	wake_launcher();
+}
+
+void
+usage_place_leave(void)
+{
+	leaving = true;
+}
+
+void
+usage_place_works(void)
+{
+	my_place->failures = 0;
+}
+
+bool
+usage_place_is_wanted(void)
+{
+	return workers->others_wait;
+}
+
+bool
+usage_place_take(int place, Oid *database)
+{
+	bool		is_free;
+
+	LWLockAcquire(workers->lock, LW_EXCLUSIVE);
+	my_place = &workers->served[place];
+	*database = my_place->database;
+	is_free = OidIsValid(*database) && my_place->pid == 0;
+	if (is_free)
+	{
+		my_place->pid = MyProcPid;
+		my_place->latch = MyLatch;
+	}
+	LWLockRelease(workers->lock);
+	if (is_free)
+		before_shmem_exit(give_up_place, (Datum) 0);
+	return is_free;
+}
+
+/* ---- The launcher ---- */
+
+static bool
+database_exists(Oid database)
+{
+	Relation	databases;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+	bool		exists = false;
+
+	/* Connected to none, we have only what shared catalogs can be scanned by. */
+	StartTransactionCommand();
+	databases = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(databases, 0, NULL);
+	while (!exists && (tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+		exists = ((Form_pg_database) GETSTRUCT(tuple))->oid == database;
+	table_endscan(scan);
+	table_close(databases, AccessShareLock);
+	CommitTransactionCommand();
+	return exists;
+}
+
+static bool
+start_worker(int place)
+{
+	BackgroundWorker worker = {
+		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+		.bgw_start_time = BgWorkerStart_ConsistentState,
+		.bgw_restart_time = BGW_NEVER_RESTART,
+		.bgw_main_arg = Int32GetDatum(place),
+		.bgw_notify_pid = MyProcPid,
+	};
+
+	strlcpy(worker.bgw_library_name, "falukeys", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "usage_worker_main", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, "falukeys usage worker", BGW_MAXLEN);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "falukeys usage worker for database %u",
+			 workers->served[place].database);
+	return RegisterDynamicBackgroundWorker(&worker, NULL);
+}
+
+/* Databases in which something was counted get a place; false if one does not. */
+static bool
+find_databases(void)
+{
+	List	   *databases = usage_databases();
+	bool		all_placed = true;
+	ListCell   *cell;
+
+	LWLockAcquire(workers->lock, LW_EXCLUSIVE);
+	foreach(cell, databases)
+	{
+		bool		placed = is_served(lfirst_oid(cell));
+
+		for (int i = 0; !placed && i < workers->places; i++)
+		{
+			Served	   *served = &workers->served[i];
+
+			if (OidIsValid(served->database))
+				continue;
+			served->database = lfirst_oid(cell);
+			served->started_at = 0;
+			served->failures = 0;
+			placed = true;
+		}
+		all_placed = all_placed && placed;
+	}
+	LWLockRelease(workers->lock);
+	list_free(databases);
+	return all_placed;
+}
+
+/* Answers whether one had to be left for later. */
+static bool
+start_workers(void)
+{
+	bool		no_room = !find_databases();
+	bool		later = false;
+
+	for (int i = 0; i < workers->places; i++)
+	{
+		Served	   *served = &workers->served[i];
+		TimestampTz now = GetCurrentTimestamp();
+
+		/* Only workers change their places, and this one has none. */
+		if (!OidIsValid(served->database) || served->pid != 0)
+			continue;
+		if (!TimestampDifferenceExceeds(served->started_at, now,
+										RESTART_INTERVAL << Min(served->failures, RESTART_DOUBLINGS)))
+			later = true;
+		else if (!database_exists(served->database))
+		{
+			usage_discard(served->database);
+			served->database = InvalidOid;
+		}
+		else
+		{
+			served->started_at = now;
+			if (start_worker(i))
+				served->failures++;
+			else
+				no_room = true;
+		}
+	}
+	if (no_room && !workers->others_wait)
+		ereport(LOG,
+				(errmsg("there is no room for a worker that flushes the usage of keys"),
+				 errdetail("Databases take turns until there is."),
+				 errhint("You might need to increase max_worker_processes.")));
+	workers->others_wait = no_room;
+	return later || no_room;
+}
+
+static void
+report_lost_counts(void)
+{
+	static uint64 reported = 0;
+	uint64		lost = usage_lost();
+
+	if (lost > reported)
+		ereport(LOG,
+				(errmsg("%llu verifications are not in the usage of their keys, for want of memory",
+						(unsigned long long) (lost - reported)),
+				 errhint("You might need to increase falukeys.max_tracked_keys.")));
+	reported = lost;
+}
+
+static void
+forget_launcher(int code, Datum arg)
+{
+	LWLockAcquire(workers->lock, LW_EXCLUSIVE);
+	workers->launcher = NULL;
+	LWLockRelease(workers->lock);
+}
+
+void
+usage_launcher_main(Datum arg)
+{
+	TimestampTz looked_at = 0;
+	bool		woken = false;
+	bool		later = false;
+
+	usage_worker_set_up_signals();
+	BackgroundWorkerInitializeConnectionByOid(InvalidOid, InvalidOid, 0);
+	LWLockAcquire(workers->lock, LW_EXCLUSIVE);
+	workers->launcher = MyLatch;
+	LWLockRelease(workers->lock);
+	before_shmem_exit(forget_launcher, (Datum) 0);
+
+	while (!ShutdownRequestPending)
+	{
+		/* A standby can write nothing; it may be promoted. */
+		bool		primary = !RecoveryInProgress();
+		long		wait = Max(LAUNCH_INTERVAL_MIN, Min(usage_flush_interval, LAUNCH_INTERVAL_MAX));
+
+		if (primary)
+		{
+			if (woken || TimestampDifferenceExceeds(looked_at, GetCurrentTimestamp(), wait))
+			{
+				looked_at = GetCurrentTimestamp();
+				later = start_workers();
+			}
+			wait = Min(wait, standby_heartbeat());
+		}
+		report_lost_counts();
+		woken = usage_worker_wait(later ? Min(wait, RESTART_INTERVAL) : wait) || later;
+	}
+	/* Not 0, after which it would not be started again. */
+	proc_exit(1);
+}
+
+void
+usage_launcher_request(void)
+{
+	static const SharedMemory wanted = {SHARED_NAME, memory_size, 1, attach};
+	BackgroundWorker launcher = {
+		.bgw_name = "falukeys usage launcher",
+		.bgw_type = "falukeys usage launcher",
+		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+		.bgw_start_time = BgWorkerStart_ConsistentState,
+		.bgw_restart_time = 1,
+		.bgw_library_name = "falukeys",
+		.bgw_function_name = "usage_launcher_main",
+	};
+
+	shared_memory_request(&wanted);
+	usage_new_counter_hook = notice_new_counter;
+	RegisterBackgroundWorker(&launcher);
+}
