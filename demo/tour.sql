@@ -216,4 +216,40 @@ ROLLBACK;
 RESET ROLE;
 
 \echo
+\echo '---- 13. How often keys are used ----'
+\echo
+\echo 'The server was started with falukeys preloaded. So every verification of this'
+\echo 'tour was counted, in memory. The message monitor was used four times, and'
+\echo 'refused four times by verify_key and once by authenticate:'
+\echo
+SELECT uses, denials, last_client FROM falukeys.usage WHERE key_id = :'monitor_id';
+\echo '=> 4, 5, 203.0.113.9'
+\echo 'A ROLLBACK does not undo that a key was presented:'
+\echo
+BEGIN;
+SELECT code FROM falukeys.verify_key(:'monitor_key', 'messages', '198.51.100.7');
+ROLLBACK;
+SELECT uses, last_used_at > created_at AS used_since FROM falukeys.dashboard WHERE key_id = :'monitor_id';
+\echo '=> valid, 5, t'
+\echo 'Someone still has a secret that the live key had before:'
+\echo
+SELECT last_retired_at IS NOT NULL AS old_secret_presented FROM falukeys.usage WHERE key_id = :'live_id';
+\echo '=> t'
+\echo 'A worker writes the counts into a table, here after a tenth of a second:'
+\echo
+-- Waits for that, for half a minute at most; each statement looks for itself.
+\set ECHO none
+\o /dev/null
+SELECT format('SELECT pg_sleep(0.1) WHERE NOT EXISTS (SELECT FROM falukeys.key_usage WHERE key_id = %L AND uses = 5)', :'monitor_id')
+	FROM generate_series(1, 300) \gexec
+\o
+\set ECHO queries
+SELECT uses, denials, last_client FROM falukeys.key_usage WHERE key_id = :'monitor_id';
+\echo '=> 5, 5, 198.51.100.7'
+SELECT uses, denials, last_client FROM falukeys.usage WHERE key_id = :'monitor_id';
+\echo '=> 5, 5, 198.51.100.7: the same as before, and none twice'
+SELECT backend_type FROM pg_stat_activity WHERE backend_type LIKE 'falukeys %' ORDER BY backend_type;
+\echo '=> falukeys usage launcher, falukeys usage worker'
+
+\echo
 \echo 'End of the tour.'

@@ -9,10 +9,12 @@
 
 #include "fmgr.h"
 
+#include "compat.h"
+
 /* Text that came from a caller, as it may stand in a message */
 extern const char *argument_shown(const text *value);
 
-extern pg_attribute_noreturn() void argument_refuse(const char *name, const char *allowed);
+pg_noreturn extern void argument_refuse(const char *name, const char *allowed);
 
 extern void argument_require(FunctionCallInfo fcinfo, int number, const char *name);
 extern text *argument_text(FunctionCallInfo fcinfo, int number, const char *name);

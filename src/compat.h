@@ -13,6 +13,16 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+/* postgres.h no longer includes it from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* From 18 on, and there instead of pg_attribute_noreturn(): before "extern" */
+#ifndef pg_noreturn
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* Soft errors start with 16; before, an input function can only throw. */
 #if PG_VERSION_NUM < 160000
 #define ereturn(context, dummy_value, ...) \
@@ -27,6 +37,15 @@
 #else
 #define compat_index_beginscan(heap, index, snapshot, nkeys) \
 	index_beginscan(heap, index, snapshot, nkeys, 0)
+#endif
+
+/* What base64 decodes to are bytes from 18 on. */
+#if PG_VERSION_NUM >= 180000
+#define compat_b64_decode(source, length, out, capacity) \
+	pg_b64_decode(source, length, (uint8 *) (out), capacity)
+#else
+#define compat_b64_decode(source, length, out, capacity) \
+	pg_b64_decode(source, length, out, capacity)
 #endif
 
 #if PG_VERSION_NUM >= 160000

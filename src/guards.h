@@ -8,6 +8,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "row.h"
 #include "statement.h"
 
@@ -28,7 +29,7 @@ extern bool guards_has_pass(GuardPass pass);
 						 (const Parameter[]) {__VA_ARGS__})
 
 /* 55000; what and hint complete the sentence. */
-extern pg_attribute_noreturn() void guards_refuse(const char *what, const char *hint);
+pg_noreturn extern void guards_refuse(const char *what, const char *hint);
 
 extern void guards_require_unchanged(TriggerRow *row, int count, const char *const *columns);
 

@@ -11,6 +11,7 @@
 
 #include "utils/builtins.h"
 
+#include "compat.h"
 #include "crypto.h"
 #include "identifier.h"
 #include "key_format.h"

@@ -278,11 +278,14 @@ lifecycle_purge(PG_FUNCTION_ARGS)
 	purged = GUARDS_RUN_WITH_PASS(GUARD_PASS_PURGE,
 								  "WITH purged AS (DELETE FROM falukeys.keys WHERE kind = 'temporary'"
 								  " AND least(expires_at, revoked_at, compromised_at) < clock_timestamp() - $1"
-								  " RETURNING secret, id),"
-								  " forgotten AS (DELETE FROM falukeys.key_usage USING purged WHERE key_id = id)"
+								  " RETURNING secret, id)"
 								  " INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until)"
 								  " SELECT secret, id, clock_timestamp(), clock_timestamp() FROM purged",
 								  parameter_interval(PG_GETARG_INTERVAL_P(0)));
+	/* Also what was flushed just while its key was purged */
+	(void) statement_run("DELETE FROM falukeys.key_usage AS u"
+						 " WHERE NOT EXISTS (SELECT FROM falukeys.keys AS k WHERE k.id = u.key_id)",
+						 0, NULL);
 	statement_end(&statement);
 	PG_RETURN_INT64((int64) purged);
 }

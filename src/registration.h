@@ -10,6 +10,7 @@
 #include "utils/array.h"
 
 #include "apikey.h"
+#include "compat.h"
 #include "statement.h"
 
 /* What a new key is to be; NULL pointers and infinite times: not said. */
@@ -52,6 +53,6 @@ extern void registration_set_networks(const text *key_id, ArrayType *networks);
 extern void registration_keep(const text *key_id, const PlainKey *key, bool reveal);
 
 /* 23505, and no more than that is said of whose it is */
-extern pg_attribute_noreturn() void registration_report_duplicate(void);
+pg_noreturn extern void registration_report_duplicate(void);
 
 #endif							/* FALUKEYS_REGISTRATION_H */

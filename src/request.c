@@ -17,6 +17,7 @@
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 
+#include "compat.h"
 #include "identity.h"
 #include "request.h"
 
@@ -110,7 +111,7 @@ basic_key(char *value)
 	if (strchr(value, '_') != NULL)
 		return value;			/* which no base64 has, and every key */
 	decoded = palloc0(capacity + 1);
-	length = pg_b64_decode(value, length, decoded, capacity);
+	length = compat_b64_decode(value, length, decoded, capacity);
 	if (length <= 0 || memchr(decoded, '\0', length) != NULL || decoded[length - 1] != ':')
 		return value;
 	decoded[length - 1] = '\0';

@@ -342,8 +342,10 @@ report_lost_counts(void)
 
 	if (lost > reported)
 		ereport(LOG,
-				(errmsg("%llu verifications are not in the usage of their keys, for want of memory",
-						(unsigned long long) (lost - reported)),
+				(errmsg_plural("%llu verification is not in the usage of its key, for want of memory",
+							   "%llu verifications are not in the usage of their keys, for want of memory",
+							   (unsigned long) (lost - reported),
+							   (unsigned long long) (lost - reported)),
 				 errhint("You might need to increase falukeys.max_tracked_keys.")));
 	reported = lost;
 }

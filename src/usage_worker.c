@@ -50,6 +50,7 @@ PGDLLEXPORT void usage_worker_main(Datum arg);
 
 static UsageTaken taken[BATCH];
 static int	taken_count = 0;
+static uint64 written;			/* of them */
 
 /* Whatever ended the transaction, what it took is settled. */
 static void
@@ -122,7 +123,6 @@ write_taken(void)
 	Column	   *used_at = palloc0(sizeof(Column));
 	Column	   *retired_at = palloc0(sizeof(Column));
 	Column	   *clients = palloc0(sizeof(Column));
-	uint64		written;
 
 	qsort(taken, taken_count, sizeof(UsageTaken), compare_key_ids);
 	for (int i = 0; i < taken_count; i++)
@@ -176,7 +176,7 @@ lock_tables(void)
 		ConditionalLockRelationOid(catalog_relation(CATALOG_KEY_USAGE), RowExclusiveLock);
 }
 
-/* Answers how many keys were written. */
+/* Answers how many keys were taken. */
 static int
 flush_in_transaction(uint32 *position)
 {
@@ -219,6 +219,7 @@ flush_batch(uint32 *position)
 		MemoryContextSwitchTo(context);
 		FlushErrorState();
 		AbortCurrentTransaction();
+		written = 0;
 	}
 	PG_END_TRY();
 	return more;
@@ -228,13 +229,18 @@ static void
 flush(void)
 {
 	uint32		position = 0;
+	bool		more;
 
 	if (!usage_has_counts(MyDatabaseId))
 		return;
 	pgstat_report_activity(STATE_RUNNING, "flushing the usage of keys");
-	while (flush_batch(&position))
-		usage_made_room();
-	usage_made_room();
+	do
+	{
+		written = 0;
+		more = flush_batch(&position);
+		if (written > 0)
+			usage_made_room();
+	} while (more);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	pgstat_report_stat(false);
 }
