@@ -9,11 +9,13 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "access.h"
 #include "argument.h"
+#include "catalog.h"
 #include "events.h"
 #include "guards.h"
 #include "keys.h"
@@ -274,18 +276,17 @@ lifecycle_purge(PG_FUNCTION_ARGS)
 	if (DatumGetBool(DirectFunctionCall2(interval_lt, PG_GETARG_DATUM(0), IntervalPGetDatum(&none))))
 		argument_refuse("older_than", "0 or more");
 
+	/* A flush beside us could write what is just deleted. */
+	LockRelationOid(catalog_relation(CATALOG_KEY_USAGE), ShareRowExclusiveLock);
 	statement_begin(&statement);
 	purged = GUARDS_RUN_WITH_PASS(GUARD_PASS_PURGE,
 								  "WITH purged AS (DELETE FROM falukeys.keys WHERE kind = 'temporary'"
 								  " AND least(expires_at, revoked_at, compromised_at) < clock_timestamp() - $1"
-								  " RETURNING secret, id)"
+								  " RETURNING secret, id),"
+								  " forgotten AS (DELETE FROM falukeys.key_usage USING purged WHERE key_id = id)"
 								  " INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until)"
 								  " SELECT secret, id, clock_timestamp(), clock_timestamp() FROM purged",
 								  parameter_interval(PG_GETARG_INTERVAL_P(0)));
-	/* Also what was flushed just while its key was purged */
-	(void) statement_run("DELETE FROM falukeys.key_usage AS u"
-						 " WHERE NOT EXISTS (SELECT FROM falukeys.keys AS k WHERE k.id = u.key_id)",
-						 0, NULL);
 	statement_end(&statement);
 	PG_RETURN_INT64((int64) purged);
 }

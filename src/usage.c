@@ -25,6 +25,7 @@ usage_unflushed(PG_FUNCTION_ARGS)
 	text	   *key_id = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
 	UsageCounts counts = {0};
 	Identifier	id;
+	bool		counted = false;
 	TupleDesc	descriptor;
 	Datum		values[USAGE_COLUMNS] = {0};
 	bool		nulls[USAGE_COLUMNS];
@@ -36,8 +37,10 @@ usage_unflushed(PG_FUNCTION_ARGS)
 	if (usage_counters_exist() && key_id != NULL && access_sees_key(key_id))
 	{
 		identifier_copy(&id, key_id);
-		(void) usage_counters_of(&id, GetActiveSnapshot(), &counts);
-
+		counted = usage_counters_of(&id, GetActiveSnapshot(), &counts);
+	}
+	if (counted)
+	{
 		values[0] = Int64GetDatum((int64) counts.uses);
 		values[1] = Int64GetDatum((int64) counts.denials);
 		values[2] = TimestampTzGetDatum(counts.last_used_at);

@@ -41,9 +41,6 @@
 /* How long a verification waits for room, in milliseconds */
 #define ROOM_WAIT		1000
 
-/* A key that does not exist for that long after its use will not be committed. */
-#define UNKNOWN_KEY_KEPT	(USECS_PER_HOUR)
-
 typedef struct Counter
 {
 	Oid			database;		/* InvalidOid: free */
@@ -352,6 +349,19 @@ copy_counts(Counter *counter, UsageCounts *counts)
 	counts->last_retired_at = (TimestampTz) pg_atomic_read_u64(&counter->last_retired_at);
 }
 
+/*
+ * Are the counts in flight yet to be added to what the snapshot sees?  When a
+ * transaction has just aborted, they are until they have been put back.
+ */
+static bool
+flight_is_unseen(const Counter *counter, Snapshot snapshot)
+{
+	if (!TransactionIdIsValid(counter->flight))
+		return false;
+	return XidInMVCCSnapshot(counter->flight, snapshot) ||
+		(counter->in_flight && !TransactionIdDidCommit(counter->flight));
+}
+
 bool
 usage_counters_of(const Identifier *key_id, Snapshot snapshot, UsageCounts *counts)
 {
@@ -365,7 +375,7 @@ usage_counters_of(const Identifier *key_id, Snapshot snapshot, UsageCounts *coun
 	if (counter != NULL)
 	{
 		copy_counts(counter, counts);
-		if (TransactionIdIsValid(counter->flight) && XidInMVCCSnapshot(counter->flight, snapshot))
+		if (flight_is_unseen(counter, snapshot))
 		{
 			counts->uses += counter->flight_uses;
 			counts->denials += counter->flight_denials;
@@ -475,7 +485,7 @@ usage_settle(const UsageTaken *taken, int count)
 		if (!taken[i].written)
 		{
 			counter->flight = InvalidTransactionId;
-			if ((TimestampTz) pg_atomic_read_u64(&counter->last_seen_at) + UNKNOWN_KEY_KEPT > now)
+			if ((TimestampTz) pg_atomic_read_u64(&counter->last_seen_at) + USAGE_UNKNOWN_KEPT > now)
 			{
 				pg_atomic_fetch_add_u64(&counter->uses, counter->flight_uses);
 				pg_atomic_fetch_add_u64(&counter->denials, counter->flight_denials);
@@ -493,7 +503,7 @@ usage_made_room(void)
 }
 
 void
-usage_discard(Oid database)
+usage_discard(Oid database, TimestampTz seen_before)
 {
 	for (uint32 place = 0; place < counters->sets * SET_SIZE; place++)
 	{
@@ -503,7 +513,8 @@ usage_discard(Oid database)
 		if (counter->database != database)
 			continue;
 		LWLockAcquire(lock, LW_EXCLUSIVE);
-		if (counter->database == database && !counter->in_flight)
+		if (counter->database == database && !counter->in_flight &&
+			(TimestampTz) pg_atomic_read_u64(&counter->last_seen_at) < seen_before)
 			counter->database = InvalidOid;
 		LWLockRelease(lock);
 	}

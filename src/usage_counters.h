@@ -80,8 +80,14 @@ extern void usage_made_room(void);
 extern List *usage_databases(void);
 extern bool usage_has_counts(Oid database);
 
-/* Forgets what was counted in a database that has no keys any more. */
-extern void usage_discard(Oid database);
+/*
+ * Forgets what was counted in a database that has no keys any more, of keys
+ * that were last seen before that time.
+ */
+extern void usage_discard(Oid database, TimestampTz seen_before);
+
+/* What does not exist for that long after its use will not be committed. */
+#define USAGE_UNKNOWN_KEPT	USECS_PER_HOUR
 
 /*
  * While no one else is there: the next counts from *position on, which starts

@@ -2,9 +2,10 @@
  * usage_file.c
  *		Keeps what was counted over a restart of the server.
  *
- * Storage floor: calls usage_counters and shared_memory.  As pg_stat_statements does, the
- * postmaster writes what is left in memory to a file when the server stops, and
- * reads it when it starts.
+ * Storage floor: calls usage_counters and shared_memory.  As pg_stat_statements
+ * does, the postmaster writes what is left in memory to a file when the server
+ * stops, and reads it when it starts.  The file stays until that has succeeded,
+ * and is gone before anything of it can be flushed.
  */
 #include "postgres.h"
 
@@ -78,8 +79,13 @@ write_file(int code, Datum arg)
 	FILE	   *file;
 	bool		written;
 
-	if (code != 0 || usage_databases() == NIL || !was_shut_down_cleanly())
+	if (code != 0 || !was_shut_down_cleanly())
 		return;
+	if (usage_databases() == NIL)
+	{
+		usage_file_remove();
+		return;
+	}
 
 	file = AllocateFile(KEPT_FILE ".tmp", PG_BINARY_W);
 	written = file != NULL && write_records(file);
@@ -133,9 +139,13 @@ read_file(void)
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("ignoring invalid data in file \"%s\"", KEPT_FILE)));
 	FreeFile(file);
+}
 
-	/* What is in memory must not be read a second time. */
-	unlink(KEPT_FILE);
+void
+usage_file_remove(void)
+{
+	if (access(KEPT_FILE, F_OK) == 0)
+		(void) durable_unlink(KEPT_FILE, LOG);
 }
 
 static void

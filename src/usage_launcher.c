@@ -2,7 +2,8 @@
  * usage_launcher.c
  *		Starts the workers that move what was counted in memory to key_usage.
  *
- * What the server calls: calls usage_counters, standby and shared_memory.
+ * What the server calls: calls usage_counters, usage_file, standby and
+ * shared_memory.
  *
  * One launcher serves the whole server: it starts a worker for each database in
  * which something was counted, again when one has failed.  Where there are more
@@ -28,6 +29,7 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lock.h"
 #include "storage/lwlock.h"
 #include "storage/procsignal.h"
 #include "storage/shmem.h"
@@ -37,6 +39,7 @@
 #include "shared_memory.h"
 #include "standby.h"
 #include "usage_counters.h"
+#include "usage_file.h"
 #include "usage_launcher.h"
 
 #define SHARED_NAME			"falukeys usage workers"
@@ -51,6 +54,9 @@
 /* How long it leaves a failed worker alone: that, in milliseconds, twice as long each time */
 #define RESTART_INTERVAL	1000
 #define RESTART_DOUBLINGS	6
+
+/* Databases that are served, by workers at the same time or in turns */
+#define PLACES				256
 
 PGDLLEXPORT void usage_launcher_main(Datum arg);
 
@@ -69,7 +75,7 @@ typedef struct Workers
 	LWLock	   *lock;			/* protects all of it */
 	Latch	   *launcher;
 	bool		others_wait;	/* for a worker that the server has no room for */
-	int			places;
+	int			places;			/* that were ever used */
 	Served		served[FLEXIBLE_ARRAY_MEMBER];
 } Workers;
 
@@ -82,7 +88,7 @@ static bool leaving = false;
 static Size
 memory_size(void)
 {
-	return add_size(offsetof(Workers, served), mul_size(max_worker_processes, sizeof(Served)));
+	return add_size(offsetof(Workers, served), mul_size(PLACES, sizeof(Served)));
 }
 
 static void
@@ -93,7 +99,6 @@ attach(void *memory, bool first)
 		return;
 	memset(workers, 0, memory_size());
 	workers->lock = &GetNamedLWLockTranche(SHARED_NAME)->lock;
-	workers->places = max_worker_processes;
 }
 
 static bool
@@ -223,6 +228,18 @@ usage_place_take(int place, Oid *database)
 
 /* ---- The launcher ---- */
 
+bool
+usage_database_is_wanted(Oid database)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, database, 0);
+	if (LockAcquire(&tag, RowExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	LockRelease(&tag, RowExclusiveLock, false);
+	return false;
+}
+
 static bool
 database_exists(Oid database)
 {
@@ -232,14 +249,12 @@ database_exists(Oid database)
 	bool		exists = false;
 
 	/* Connected to none, we have only what shared catalogs can be scanned by. */
-	StartTransactionCommand();
 	databases = table_open(DatabaseRelationId, AccessShareLock);
 	scan = table_beginscan_catalog(databases, 0, NULL);
 	while (!exists && (tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 		exists = ((Form_pg_database) GETSTRUCT(tuple))->oid == database;
 	table_endscan(scan);
 	table_close(databases, AccessShareLock);
-	CommitTransactionCommand();
 	return exists;
 }
 
@@ -264,9 +279,8 @@ start_worker(int place)
 
 /* Databases in which something was counted get a place; false if one does not. */
 static bool
-find_databases(void)
+place_databases(const List *databases)
 {
-	List	   *databases = usage_databases();
 	bool		all_placed = true;
 	ListCell   *cell;
 
@@ -275,7 +289,7 @@ find_databases(void)
 	{
 		bool		placed = is_served(lfirst_oid(cell));
 
-		for (int i = 0; !placed && i < workers->places; i++)
+		for (int i = 0; !placed && i < PLACES; i++)
 		{
 			Served	   *served = &workers->served[i];
 
@@ -284,53 +298,84 @@ find_databases(void)
 			served->database = lfirst_oid(cell);
 			served->started_at = 0;
 			served->failures = 0;
+			workers->places = Max(workers->places, i + 1);
 			placed = true;
 		}
 		all_placed = all_placed && placed;
 	}
 	LWLockRelease(workers->lock);
-	list_free(databases);
 	return all_placed;
 }
 
-/* Answers whether one had to be left for later. */
-static bool
-start_workers(void)
+/* A worker that fails is not started again at once. */
+static TimestampTz
+may_start_at(const Served *served)
 {
-	bool		no_room = !find_databases();
-	bool		later = false;
+	if (served->failures == 0)
+		return served->started_at;
+	return TimestampTzPlusMilliseconds(served->started_at,
+									   (int64) RESTART_INTERVAL << Min(served->failures, RESTART_DOUBLINGS));
+}
+
+/* Of those with something to flush and no worker, the one that waits for the longest time */
+static int
+next_place(const List *databases)
+{
+	int			next = -1;
 
 	for (int i = 0; i < workers->places; i++)
 	{
-		Served	   *served = &workers->served[i];
-		TimestampTz now = GetCurrentTimestamp();
+		const Served *served = &workers->served[i];
 
-		/* Only workers change their places, and this one has none. */
-		if (!OidIsValid(served->database) || served->pid != 0)
-			continue;
-		if (!TimestampDifferenceExceeds(served->started_at, now,
-										RESTART_INTERVAL << Min(served->failures, RESTART_DOUBLINGS)))
+		if (served->pid == 0 && list_member_oid(databases, served->database) &&
+			(next < 0 || may_start_at(served) < may_start_at(&workers->served[next])))
+			next = i;
+	}
+	return next;
+}
+
+/*
+ * Answers whether one had to be left for later.  Only workers change places
+ * that have one, and we look at those that have none.
+ */
+static bool
+start_workers(void)
+{
+	List	   *databases = usage_databases();
+	bool		no_room = !place_databases(databases);
+	bool		later = false;
+	int			place;
+
+	StartTransactionCommand();
+	while (!no_room && (place = next_place(databases)) >= 0)
+	{
+		Served	   *served = &workers->served[place];
+		Oid			database = served->database;
+
+		databases = list_delete_oid(databases, database);
+		if (may_start_at(served) > GetCurrentTimestamp() || usage_database_is_wanted(database))
 			later = true;
-		else if (!database_exists(served->database))
+		else if (!database_exists(database))
 		{
-			usage_discard(served->database);
+			usage_discard(database, DT_NOEND);
 			served->database = InvalidOid;
 		}
-		else
+		else if (start_worker(place))
 		{
-			served->started_at = now;
-			if (start_worker(i))
-				served->failures++;
-			else
-				no_room = true;
+			served->started_at = GetCurrentTimestamp();
+			served->failures++;
 		}
+		else
+			no_room = true;
 	}
+	CommitTransactionCommand();
 	if (no_room && !workers->others_wait)
 		ereport(LOG,
 				(errmsg("there is no room for a worker that flushes the usage of keys"),
 				 errdetail("Databases take turns until there is."),
 				 errhint("You might need to increase max_worker_processes.")));
 	workers->others_wait = no_room;
+	list_free(databases);
 	return later || no_room;
 }
 
@@ -371,6 +416,7 @@ usage_launcher_main(Datum arg)
 	workers->launcher = MyLatch;
 	LWLockRelease(workers->lock);
 	before_shmem_exit(forget_launcher, (Datum) 0);
+	usage_file_remove();
 
 	while (!ShutdownRequestPending)
 	{

@@ -28,8 +28,11 @@ extern bool usage_place_take(int place, Oid *database);
 /* The worker works, and is started again at once if it ends. */
 extern void usage_place_works(void);
 
-/* It is about to end, and not to be started again before something is counted. */
+/* It is about to end, and its database needs none any more. */
 extern void usage_place_leave(void);
+
+/* In a transaction: does someone do what no connection to the database may meet? */
+extern bool usage_database_is_wanted(Oid database);
 
 /* Are there databases without a worker, for want of room? */
 extern bool usage_place_is_wanted(void);

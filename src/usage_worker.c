@@ -15,7 +15,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_database.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
@@ -24,7 +23,6 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
-#include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -176,6 +174,12 @@ lock_tables(void)
 		ConditionalLockRelationOid(catalog_relation(CATALOG_KEY_USAGE), RowExclusiveLock);
 }
 
+static bool
+extension_exists(void)
+{
+	return OidIsValid(get_extension_oid(CATALOG_SCHEMA, true));
+}
+
 /* Answers how many keys were taken. */
 static int
 flush_in_transaction(uint32 *position)
@@ -185,7 +189,7 @@ flush_in_transaction(uint32 *position)
 
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (OidIsValid(get_extension_oid(CATALOG_SCHEMA, true)) && lock_tables())
+	if (extension_exists() && lock_tables())
 	{
 		taken_count = count = usage_take(taken, BATCH, position, GetTopTransactionId());
 		if (count > 0)
@@ -245,37 +249,31 @@ flush(void)
 	pgstat_report_stat(false);
 }
 
-/* Does someone do what no connection to the database may meet? */
-static bool
-database_is_wanted(void)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
-	if (LockAcquire(&tag, RowExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
-		return true;
-	LockRelease(&tag, RowExclusiveLock, false);
-	return false;
-}
-
-/* Leaves where it has no business any more. */
+/*
+ * Leaves where it has no business any more.  An extension that was never seen
+ * may be just being created.
+ */
 static void
 look_around(void)
 {
+	static bool seen = false;
 	bool		wanted;
-	bool		installed;
+	bool		exists;
 
 	StartTransactionCommand();
-	wanted = database_is_wanted();
-	installed = OidIsValid(get_extension_oid(CATALOG_SCHEMA, true));
+	wanted = usage_database_is_wanted(MyDatabaseId);
+	exists = extension_exists();
 	CommitTransactionCommand();
 
-	if (!installed)
-		usage_discard(MyDatabaseId);
-	if (!wanted && installed && !usage_place_is_wanted())
+	seen = seen || exists;
+	if (!exists)
+		usage_discard(MyDatabaseId, seen ? DT_NOEND : GetCurrentTimestamp() - USAGE_UNKNOWN_KEPT);
+	if (wanted || (!exists && !usage_has_counts(MyDatabaseId)))
+		usage_place_leave();
+	else if (!usage_place_is_wanted())
 		return;
 	flush();
-	usage_place_leave();
+	usage_place_works();
 	proc_exit(0);
 }
 

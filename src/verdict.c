@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "hints.h"
 #include "standby.h"
 #include "usage_counters.h"
