@@ -31,7 +31,10 @@ CREATE VIEW member AS
 SELECT classid, objid, type, schema, identity
   FROM pg_depend, pg_identify_object(classid, objid, 0)
  WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
-   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'falukeys');
+   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'falukeys')
+   -- From 17 on, types of arrays and of tables' rows are members too.
+   AND NOT (classid = 'pg_type'::regclass AND objid IN
+            (SELECT oid FROM pg_type WHERE typcategory = 'A' OR typrelid IN (SELECT oid FROM pg_class WHERE relkind <> 'c')));
 SELECT type, count(*) > 0 AS some FROM member GROUP BY type ORDER BY type COLLATE "C";
 
 -- Everything is in the schema falukeys.
