@@ -96,12 +96,12 @@ sub test_codes
 	my $secret = "create_key('$workspace', 'secret', 'live'";
 	my %cases = (
 		valid => ["$secret)"],
-		rolled => [ "$secret)", "roll_key('ID')" ],
-		compromised => [ "$secret)", "report_compromised_key('KEY')" ],
-		revoked => [ "$secret)", "revoke_key('ID')" ],
-		disabled => [ "$secret)", "disable_key('ID')" ],
+		rolled => [ "$secret)", "roll_key('<ID>')" ],
+		compromised => [ "$secret)", "report_compromised_key('<KEY>')" ],
+		revoked => [ "$secret)", "revoke_key('<ID>')" ],
+		disabled => [ "$secret)", "disable_key('<ID>')" ],
 		not_yet_valid => ["$secret, not_before => now() + interval '1 day')"],
-		expired => [ "$secret)", "set_key_validity('ID', NULL, now() + interval '1 millisecond')" ],
+		expired => [ "$secret)", "set_key_validity('<ID>', NULL, now() + interval '1 millisecond')" ],
 		workspace_closed => [ "create_key('$closed', 'secret', 'live')", "close_workspace('$closed')" ],
 		workspace_suspended => [ "create_key('$suspended', 'secret', 'live')", "suspend_workspace('$suspended')" ],
 		wrong_mode => [ "$secret)", undef, "mode => 'test'" ],
@@ -120,7 +120,7 @@ sub test_codes
 		my ($create, $change, $asked) = @{ $cases{$code} };
 		my ($id, $key) = split(/\|/, query($node, "SELECT * FROM falukeys.$create"));
 
-		query($node, 'SELECT falukeys.' . $change =~ s/ID/$id/r =~ s/KEY/$key/r) if defined $change;
+		query($node, 'SELECT falukeys.' . $change =~ s/<ID>/$id/r =~ s/<KEY>/$key/r) if defined $change;
 		is(query($node, "SELECT code FROM falukeys.verify_key('$key'" . (defined $asked ? ", $asked)" : ')')), $code, "a key that is $code");
 		is(counted($node, $id), $code eq 'valid' ? '1|0' : '0|1', $code eq 'valid' ? 'counts as a use' : 'counts as a denial');
 	}
@@ -134,11 +134,11 @@ sub test_functions
 	my ($bad, $bad_key) = new_key($node, $workspace, ", networks => '{192.0.2.0/24}'");
 	my $uses = 0;
 
-	foreach my $call ("verify_key('KEY')", "key_allows('KEY', NULL, NULL)", "handle_allows(falukeys.apikey_of('KEY'), NULL, NULL)", "authenticate('KEY')", 'authenticate_request()')
+	foreach my $call ("verify_key('<KEY>')", "key_allows('<KEY>', NULL, NULL)", "handle_allows(falukeys.apikey_of('<KEY>'), NULL, NULL)", "authenticate('<KEY>')", 'authenticate_request()')
 	{
-		my $request = q(SELECT set_config('request.headers', '{"x-api-key": "KEY"}', false));
+		my $request = q(SELECT set_config('request.headers', '{"x-api-key": "<KEY>"}', false));
 
-		attempt($node, "$request; SELECT falukeys.$call" =~ s/KEY/$_/gr) foreach ($good_key, $bad_key);
+		attempt($node, "$request; SELECT falukeys.$call" =~ s/<KEY>/$_/gr) foreach ($good_key, $bad_key);
 		$uses++;
 		is(counted($node, $good) . ' ' . counted($node, $bad), "$uses|0 0|$uses", "$call counts one use, or one denial");
 	}
