@@ -39,7 +39,8 @@ sub test_ended
 		my $pids = query($node, "SELECT backend_type, pid FROM pg_stat_activity WHERE backend_type LIKE 'falukeys usage %' AND pg_terminate_backend(pid)");
 
 		$ended{$1}{$2} = 1 while $pids =~ /(\w+)\|(\d+)/g;
-		$pgbench->{run}->pump_nb;
+		# It may have ended just now.
+		eval { $pgbench->{run}->pump_nb };
 		sleep(0.2);
 	}
 	finish_pgbench($pgbench, $transactions);
