@@ -8,7 +8,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS falukeys;
 RESET client_min_messages;
 
-SELECT falukeys.define_permission('freshness');
+SELECT falukeys.define_permission('freshness'), falukeys.define_permission('freshness.read'), falukeys.define_permission('freshly');
 SELECT falukeys.create_workspace('Freshness') AS workspace \gset
 SELECT falukeys.approve_workspace(:'workspace');
 SELECT id AS key_id, key FROM falukeys.create_key(:'workspace', 'secret', 'live') \gset
@@ -30,6 +30,13 @@ SELECT falukeys.restrict_key(:'key_id', networks => '{198.51.100.0/24}');
 EXECUTE ask(:'key');
 SELECT falukeys.clear_networks(:'key_id');
 EXECUTE ask(:'key');
+EXECUTE ask(:'restricted');
+SELECT falukeys.restrict_key(:'restricted_id', '{freshly}');
+EXECUTE ask(:'restricted');
+SELECT falukeys.clear_permissions(:'restricted_id');
+EXECUTE ask(:'restricted');
+SELECT falukeys.restrict_key(:'restricted_id', '{freshness}');
+EXECUTE ask(:'restricted');
 EXECUTE ask('fskl_freshnessfreshnessfreshness');
 SELECT falukeys.import_key(:'workspace', 'fskl_freshnessfreshnessfreshness') AS imported \gset
 EXECUTE ask('fskl_freshnessfreshnessfreshness');
@@ -63,6 +70,25 @@ FETCH 2 FROM reading;
 SELECT falukeys.disable_key(:'key_id');
 FETCH 2 FROM reading;
 SELECT falukeys.enable_key(:'key_id');
+FETCH 2 FROM reading;
+COMMIT;
+-- likewise what it is restricted to
+BEGIN;
+DECLARE reading NO SCROLL CURSOR FOR
+	SELECT number, (falukeys.verify_key(:'restricted', 'freshness.read', '192.0.2.1')).code FROM generate_series(1, 14) number;
+FETCH 2 FROM reading;
+SELECT falukeys.restrict_key(:'restricted_id', '{freshly}');
+FETCH 2 FROM reading;
+SELECT falukeys.restrict_key(:'restricted_id', '{freshness.read,freshly}');
+FETCH 2 FROM reading;
+SAVEPOINT before;
+SELECT falukeys.restrict_key(:'restricted_id', networks => '{198.51.100.0/24}');
+FETCH 2 FROM reading;
+SELECT falukeys.restrict_key(:'restricted_id', '{freshly}', '{192.0.2.1}');
+FETCH 2 FROM reading;
+ROLLBACK TO before;
+FETCH 2 FROM reading;
+SELECT falukeys.restrict_key(:'restricted_id', '{freshness}', '{192.0.2.0/24}');
 FETCH 2 FROM reading;
 COMMIT;
 -- and in a loop

@@ -91,8 +91,11 @@ my $live_id = new_sealed($node, $workspace, 'live', 'origin');
 my $spent_id = new_sealed($node, $workspace, 'live', 'origin');
 origin("SELECT falukeys.reveal_key('$spent_id', 'Kept here')");
 my $test_key = origin("SELECT falukeys.reveal_key('$test_id')");
-# Uses are counted by what is not running here.
-origin("INSERT INTO falukeys.key_usage VALUES ('$live_id', 3, 1, now(), '10.1.2.3')");
+# Uses are counted by what is not running here.  A row may be without a key.
+origin(<<SQL);
+INSERT INTO falukeys.key_usage (key_id, uses, denials, last_used_at, last_client, last_retired_at)
+VALUES ('$live_id', 3, 1, now(), '10.1.2.3', now() - interval '1 day'), ('$test_id', 0, 2, NULL, NULL, NULL), ('key_000000000000000000000000000', 1, 0, now(), NULL, NULL);
+SQL
 query($node, 'DROP ROLE gone');
 
 # What is to be equal
@@ -182,6 +185,8 @@ sub check_restored
 	is(query($server, 'SELECT count(*) FROM falukeys.members WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = member)', $database),
 		0, "$database: a member whose role is gone is not restored");
 	is(verdicts($server, $database), $verdicts, "$database: the same verdicts");
+	is(query($server, "SELECT uses, denials, last_client, last_retired_at IS NOT NULL FROM falukeys.usage WHERE key_id = '$live_id'", $database),
+		'3|1|10.1.2.3|t', "$database: usage goes on from what it was");
 	return;
 }
 

@@ -88,6 +88,7 @@ foreach my $view (split(/\n/, query($node, "SELECT relname FROM pg_class WHERE r
 
 	ok($sqlstate eq '42501' || ($sqlstate eq '00000' && $output eq '0'), "view $view shows nothing") or diag "$messages\n$output";
 }
+is(as_nobody("SELECT * FROM falukeys.unflushed_usage('$id')"), '||||', 'nor is anything told of a key\'s use');
 is(as_nobody("SELECT has_schema_privilege('falukeys', 'USAGE'), has_schema_privilege('falukeys', 'CREATE')"), 't|f', 'the schema may be used and not added to');
 
 # pg_write_all_data writes to tables, but not to these.

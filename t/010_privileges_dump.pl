@@ -45,13 +45,14 @@ my %calls = (
 	add_member => "SELECT falukeys.add_member('$workspace', 'checker_no_more', 'developer')",
 	grant => "SELECT falukeys.grant_access(current_user::regrole, 'manager')",
 	become => 'SET SESSION AUTHORIZATION ada',
-	see => "SELECT 1 / count(*) FROM falukeys.dashboard");
+	see => "SELECT 1 / count(*) FROM falukeys.dashboard",
+	see_usage => "SELECT 1 / count(*) FROM falukeys.usage, falukeys.unflushed_usage(key_id)");
 my %allowed = (
 	checker => 'verify',
-	runner => 'create_workspace disable see',
-	'Dashboard, x' => 'add_member disable roll see',
-	dan => 'disable roll see',
-	ada => 'add_member become disable roll see',
+	runner => 'create_workspace disable see see_usage',
+	'Dashboard, x' => 'add_member disable roll see see_usage',
+	dan => 'disable roll see see_usage',
+	ada => 'add_member become disable roll see see_usage',
 	checker_no_more => '');
 
 sub check_access
@@ -64,7 +65,7 @@ sub check_access
 		my @refused = grep { $outcome{$_} ne 'done' } keys %outcome;
 
 		is(join(' ', sort grep { $outcome{$_} eq 'done' } keys %outcome), $allowed{$role}, "$database: what $role may");
-		is(join(' ', grep { $outcome{$_} ne ($_ eq 'see' ? '22012' : '42501') } @refused), '', "$database: the rest is refused to $role as a privilege");
+		is(join(' ', grep { $outcome{$_} ne ($_ =~ /^see/ ? '22012' : '42501') } @refused), '', "$database: the rest is refused to $role as a privilege");
 	}
 	return;
 }

@@ -329,6 +329,139 @@ test_parse(void)
 				  KEY_FORMAT_BAD_LENGTH);
 }
 
+/* A prefix at the start of it, by another list than the code has */
+static bool
+has_prefix(const char *text)
+{
+	size_t		i;
+
+	for (i = 0; i < PREFIX_COUNT; i++)
+	{
+		if (memcmp(text, prefixes[i], KEY_PREFIX_LENGTH) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_body_character(int c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* A key with a body of that length, and a right checksum where it has one */
+static void
+make_key(char *text, size_t body_length)
+{
+	size_t		i;
+
+	memcpy(text, prefixes[body_length % PREFIX_COUNT], KEY_PREFIX_LENGTH);
+	for (i = 0; i < body_length; i++)
+		text[KEY_PREFIX_LENGTH + i] = key_format_base62_digits[next_random() % 62];
+	if (body_length == KEY_RANDOM_LENGTH + KEY_CHECKSUM_LENGTH)
+		checksum_elsewhere(text, KEY_PREFIX_LENGTH + KEY_RANDOM_LENGTH,
+						   text + KEY_PREFIX_LENGTH + KEY_RANDOM_LENGTH);
+}
+
+/*
+ * Every byte at every place of a key of every length: only body characters
+ * belong in a body, and with a checksum none of them but the right one.
+ */
+static void
+test_every_byte(void)
+{
+	char		text[KEY_MAX_LENGTH];
+	size_t		body_length;
+
+	for (body_length = KEY_BODY_MIN; body_length <= KEY_BODY_MAX; body_length++)
+	{
+		size_t		length = KEY_PREFIX_LENGTH + body_length;
+		bool		checked = length == KEY_GENERATED_LENGTH;
+		size_t		i;
+		int			c;
+
+		make_key(text, body_length);
+		for (i = 0; i < length; i++)
+		{
+			char		right = text[i];
+
+			for (c = 0; c < 256; c++)
+			{
+				KeyFormatError expected = KEY_FORMAT_OK;
+				KeyParts	parts;
+
+				text[i] = (char) c;
+				if (!has_prefix(text))
+					expected = KEY_FORMAT_BAD_PREFIX;
+				else if (i >= KEY_PREFIX_LENGTH && !is_body_character(c))
+					expected = KEY_FORMAT_BAD_CHARACTER;
+				else if (checked && (char) c != right)
+					expected = KEY_FORMAT_BAD_CHECKSUM;
+				CHECK(parse(text, length, &parts) == expected);
+			}
+			text[i] = right;
+		}
+
+		/* However many of them are wrong */
+		for (c = 0; c < 256; c++)
+		{
+			KeyParts	parts;
+
+			if (is_body_character(c))
+				continue;
+			memset(text + KEY_PREFIX_LENGTH, c, body_length);
+			CHECK(parse(text, length, &parts) == KEY_FORMAT_BAD_CHARACTER);
+		}
+	}
+}
+
+/* Six characters have room for numbers beyond 32 bits. */
+static void
+put_checksum(char *text, uint64_t number)
+{
+	int			i;
+
+	for (i = KEY_GENERATED_LENGTH - 1; i >= KEY_PREFIX_LENGTH + KEY_RANDOM_LENGTH; i--)
+	{
+		text[i] = key_format_base62_digits[number % 62];
+		number /= 62;
+	}
+}
+
+/* What differs from the right checksum only beyond 32 bits is wrong, too. */
+static void
+test_checksum_overflow(void)
+{
+	static const uint64_t end = UINT64_C(62) * 62 * 62 * 62 * 62 * 62;
+	int			round;
+
+	for (round = 0; round < 200; round++)
+	{
+		char		text[KEY_GENERATED_LENGTH];
+		KeyParts	parts;
+		uint64_t	crc;
+		uint64_t	claimed;
+		int			written = 0;
+
+		make_key(text, KEY_RANDOM_LENGTH + KEY_CHECKSUM_LENGTH);
+		crc = bitwise_crc32(text, KEY_PREFIX_LENGTH + KEY_RANDOM_LENGTH);
+		put_checksum(text, crc);
+		CHECK(parse(text, sizeof(text), &parts) == KEY_FORMAT_OK);
+
+		for (claimed = crc + (UINT64_C(1) << 32); claimed < end; claimed += UINT64_C(1) << 32)
+		{
+			put_checksum(text, claimed);
+			CHECK(parse(text, sizeof(text), &parts) == KEY_FORMAT_BAD_CHECKSUM);
+			written++;
+		}
+		CHECK(written == 12 || written == 13);
+
+		put_checksum(text, end - 1);
+		CHECK(memcmp(text + sizeof(text) - KEY_CHECKSUM_LENGTH, "zzzzzz", KEY_CHECKSUM_LENGTH) == 0);
+		CHECK(parse(text, sizeof(text), &parts) == KEY_FORMAT_BAD_CHECKSUM);
+	}
+}
+
 /* With a 49-character body, anything but what was generated is refused. */
 static void
 test_corruption(void)
@@ -447,6 +580,8 @@ main(void)
 	test_base62();
 	test_checksum();
 	test_parse();
+	test_every_byte();
+	test_checksum_overflow();
 	test_corruption();
 	test_explain();
 	test_redacted();
