@@ -2,7 +2,7 @@
  * isolation.c
  *		Application tables whose rows only their own workspace and mode touch.
  *
- * Calls identity and statement.  The statements run as the table's owner, never
+ * Calls identity, result and statement.  The statements run as the table's owner, never
  * as the owner of falukeys.  The policies compare columns with one
  * subquery, which is answered once a query and can be looked up in an index.
  *
@@ -18,7 +18,6 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -31,6 +30,7 @@
 #include "argument.h"
 #include "catalog.h"
 #include "identity.h"
+#include "result.h"
 #include "statement.h"
 
 #define READ_POLICY		"falukeys_isolation_read"
@@ -59,7 +59,6 @@ isolation_isolated(PG_FUNCTION_ARGS)
 {
 	const Identity *identity = identity_current();
 	bool		by_object = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
-	TupleDesc	descriptor;
 	Datum		values[2];
 	bool		nulls[2] = {false};
 
@@ -68,11 +67,9 @@ isolation_isolated(PG_FUNCTION_ARGS)
 		(!PG_ARGISNULL(0) && !identity_allows(identity, PG_GETARG_TEXT_PP(0))))
 		PG_RETURN_NULL();
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	values[0] = CStringGetTextDatum(identity->facts.workspace_id.text);
 	values[1] = ObjectIdGetDatum(identity->facts.mode_oid);
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
+	return result_row(fcinfo, values, nulls);
 }
 
 static bool

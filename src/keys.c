@@ -2,15 +2,13 @@
  * keys.c
  *		Creating, importing, revealing and describing keys.
  *
- * Calls access, identity, registration, vault and events.
+ * Calls access, identity, registration, result, vault and events.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -24,6 +22,7 @@
 #include "identity.h"
 #include "keys.h"
 #include "registration.h"
+#include "result.h"
 #include "statement.h"
 #include "vault.h"
 
@@ -39,15 +38,12 @@ PG_FUNCTION_INFO_V1(keys_annotate);
 Datum
 keys_id_and_text(FunctionCallInfo fcinfo, const text *id, const char *plaintext)
 {
-	TupleDesc	descriptor;
 	Datum		values[2];
 	bool		nulls[2] = {false, plaintext == NULL};
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	values[0] = PointerGetDatum(id);
 	values[1] = plaintext == NULL ? (Datum) 0 : CStringGetTextDatum(plaintext);
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
+	return result_row(fcinfo, values, nulls);
 }
 
 static ArrayType *

@@ -2,17 +2,16 @@
  * usage.c
  *		How often keys are used, as SQL sees it.
  *
- * Calls access and usage_counters.
+ * Calls access, result and usage_counters.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "access.h"
+#include "result.h"
 #include "usage_counters.h"
 
 PG_FUNCTION_INFO_V1(usage_unflushed);
@@ -26,12 +25,9 @@ usage_unflushed(PG_FUNCTION_ARGS)
 	UsageCounts counts = {0};
 	Identifier	id;
 	bool		counted = false;
-	TupleDesc	descriptor;
 	Datum		values[USAGE_COLUMNS] = {0};
 	bool		nulls[USAGE_COLUMNS];
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	memset(nulls, true, sizeof(nulls));
 
 	if (usage_counters_exist() && key_id != NULL && access_sees_key(key_id))
@@ -52,5 +48,5 @@ usage_unflushed(PG_FUNCTION_ARGS)
 		if (!nulls[3])
 			values[3] = usage_client_datum(&counts.last_client);
 	}
-	return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
+	return result_row(fcinfo, values, nulls);
 }

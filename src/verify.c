@@ -2,15 +2,14 @@
  * verify.c
  *		Verification as SQL calls it.
  *
- * Calls verdict.  Nothing here raises an error for an argument.
+ * Calls verdict and result.  Nothing here raises an error for an argument.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "result.h"
 #include "verdict.h"
 #include "verify.h"
 
@@ -19,25 +18,6 @@ PG_FUNCTION_INFO_V1(verify_key_allows);
 PG_FUNCTION_INFO_V1(verify_handle_allows);
 
 #define VERDICT_COLUMNS	8
-
-/* Looked up once for each place in a query that calls it */
-static TupleDesc
-verdict_descriptor(FunctionCallInfo fcinfo)
-{
-	FmgrInfo   *function = fcinfo->flinfo;
-
-	if (function->fn_extra == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(function->fn_mcxt);
-		TupleDesc	descriptor;
-
-		if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-			elog(ERROR, "return type must be a row type");
-		function->fn_extra = BlessTupleDesc(descriptor);
-		MemoryContextSwitchTo(caller);
-	}
-	return function->fn_extra;
-}
 
 Datum
 verify_verdict_datum(FunctionCallInfo fcinfo, const Verdict *verdict)
@@ -61,7 +41,7 @@ verify_verdict_datum(FunctionCallInfo fcinfo, const Verdict *verdict)
 		values[7] = facts->meta;
 		nulls[7] = facts->meta == 0;
 	}
-	return HeapTupleGetDatum(heap_form_tuple(verdict_descriptor(fcinfo), values, nulls));
+	return result_row(fcinfo, values, nulls);
 }
 
 /* Arguments of verify_key and authenticate */
