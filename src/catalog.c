@@ -22,6 +22,9 @@
 
 #include "catalog.h"
 
+/* How often names are looked up while invalidations keep coming */
+#define MAX_LOOK_UPS	3
+
 static const char *const relation_names[CATALOG_RELATIONS] = {
 	[CATALOG_WORKSPACES] = "workspaces",
 	[CATALOG_WORKSPACES_BY_ID] = "workspaces_pkey",
@@ -89,28 +92,39 @@ watch_invalidations(void)
 }
 
 static void
+look_relations_up(void)
+{
+	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, false);
+
+	for (int i = 0; i < CATALOG_RELATIONS; i++)
+	{
+		relations[i] = get_relname_relid(relation_names[i], schema);
+		if (!OidIsValid(relations[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("relation \"%s.%s\" does not exist",
+							CATALOG_SCHEMA, relation_names[i]),
+					 errhint("Is the extension falukeys installed in this database?")));
+	}
+}
+
+/*
+ * Looking a name up takes invalidations in; then what was found may be old, and
+ * is looked up again.  But where they never cease, under debug_discard_caches
+ * say, what was found last is for this once: it is not good for the next time.
+ */
+static void
 remember_relations(void)
 {
-	Oid			schema;
-	uint64		now;
-
-	/* Looking a name up takes invalidations in; then what was found may be old. */
-	do
+	for (int attempt = 0; attempt < MAX_LOOK_UPS; attempt++)
 	{
-		now = generation;
-		schema = get_namespace_oid(CATALOG_SCHEMA, false);
-		for (int i = 0; i < CATALOG_RELATIONS; i++)
-		{
-			relations[i] = get_relname_relid(relation_names[i], schema);
-			if (!OidIsValid(relations[i]))
-				ereport(ERROR,
-						(errcode(ERRCODE_UNDEFINED_TABLE),
-						 errmsg("relation \"%s.%s\" does not exist",
-								CATALOG_SCHEMA, relation_names[i]),
-						 errhint("Is the extension falukeys installed in this database?")));
-		}
-	} while (now != generation);
-	remembered_at = now;
+		uint64		now = generation;
+
+		look_relations_up();
+		remembered_at = now;
+		if (now == generation)
+			break;
+	}
 }
 
 Oid

@@ -35,33 +35,65 @@ PG_FUNCTION_INFO_V1(guards_permissions);
 
 static GuardPass held_pass = GUARD_PASS_NONE;
 
-/* A row that a statement makes, between its BEFORE and its AFTER trigger */
+/*
+ * A row that a statement makes, between its BEFORE and its AFTER trigger.  Both
+ * are in the same subtransaction; an error leaves the second one out.
+ */
 typedef struct NewRow
 {
 	dlist_node	node;
+	int			nest_level;		/* of the subtransaction that makes it */
 	Identifier	id;
 } NewRow;
 
 static dlist_head new_rows = DLIST_STATIC_INIT(new_rows);
 
+static void
+forget_new_row(NewRow *entry)
+{
+	dlist_delete(&entry->node);
+	pfree(entry);
+}
+
 /* The list's memory is the transaction's. */
 static void
-forget_new_rows(XactEvent event, void *arg)
+end_transaction(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		dlist_init(&new_rows);
+}
+
+/* No row is there that was rolled back, and a statement has ended with its subtransaction. */
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	dlist_mutable_iter iter;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
+		return;
+	dlist_foreach_modify(iter, &new_rows)
+	{
+		NewRow	   *entry = dlist_container(NewRow, node, iter.cur);
+
+		if (entry->nest_level >= GetCurrentTransactionNestLevel())
+			forget_new_row(entry);
+	}
 }
 
 void
 guards_remember_new(const text *id)
 {
 	static bool registered = false;
-	NewRow *entry = MemoryContextAlloc(TopTransactionContext, sizeof(NewRow));
+	NewRow	   *entry = MemoryContextAlloc(TopTransactionContext, sizeof(NewRow));
 
 	if (!registered)
-		RegisterXactCallback(forget_new_rows, NULL);
-	registered = true;
+	{
+		RegisterXactCallback(end_transaction, NULL);
+		RegisterSubXactCallback(end_subtransaction, NULL);
+		registered = true;
+	}
 	identifier_copy(&entry->id, id);
+	entry->nest_level = GetCurrentTransactionNestLevel();
 	dlist_push_tail(&new_rows, &entry->node);
 }
 
@@ -75,12 +107,11 @@ guards_take_new(const text *id)
 	identifier_copy(&wanted, id);
 	dlist_foreach_modify(iter, &new_rows)
 	{
-		NewRow *entry = dlist_container(NewRow, node, iter.cur);
+		NewRow	   *entry = dlist_container(NewRow, node, iter.cur);
 
 		if (strcmp(entry->id.text, wanted.text) == 0)
 		{
-			dlist_delete(&entry->node);
-			pfree(entry);
+			forget_new_row(entry);
 			return true;
 		}
 	}

@@ -22,23 +22,63 @@
 #include "catalog.h"
 #include "statement.h"
 
-static Statement *current = NULL;
+/*
+ * What is known of the statements that have begun.  An error leaves their frames
+ * without statement_end, so this is in memory of the transaction.
+ */
+typedef struct RunningStatement
+{
+	struct RunningStatement *outer;
+	Oid			actor;			/* who called us: current_user at the call */
+	int			nest_level;		/* of the subtransaction that began it */
+} RunningStatement;
 
-/* An error leaves statement_end out; whoever is then left, was left by it. */
+static RunningStatement *innermost = NULL;
+
 static void
-forget_statements(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+forget_innermost(void)
+{
+	RunningStatement *forgotten = innermost;
+
+	innermost = forgotten->outer;
+	pfree(forgotten);
+}
+
+/* Whatever began in the subtransaction ends with it. */
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
 {
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	while (current != NULL && current->transaction_nest_level >= GetCurrentTransactionNestLevel())
-		current = current->outer;
+	while (innermost != NULL && innermost->nest_level >= GetCurrentTransactionNestLevel())
+		forget_innermost();
 }
 
 static void
-forget_all_statements(XactEvent event, void *arg)
+end_transaction(XactEvent event, void *arg)
 {
+	/* The memory goes with the transaction's. */
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
-		current = NULL;
+		innermost = NULL;
+}
+
+static RunningStatement *
+remember_running(Oid actor)
+{
+	static bool registered = false;
+	RunningStatement *running = MemoryContextAlloc(TopTransactionContext, sizeof(RunningStatement));
+
+	if (!registered)
+	{
+		RegisterSubXactCallback(end_subtransaction, NULL);
+		RegisterXactCallback(end_transaction, NULL);
+		registered = true;
+	}
+	running->outer = innermost;
+	running->actor = actor;
+	running->nest_level = GetCurrentTransactionNestLevel();
+	innermost = running;
+	return running;
 }
 
 static Oid
@@ -58,28 +98,16 @@ owner_of_tables(void)
 static void
 begin(Statement *statement, Oid role, int security_context)
 {
-	static bool registered = false;
 	Oid			caller;
 
-	if (!registered)
-	{
-		RegisterSubXactCallback(forget_statements, NULL);
-		RegisterXactCallback(forget_all_statements, NULL);
-		registered = true;
-	}
-
 	GetUserIdAndSecContext(&caller, &statement->security_context);
-	statement->actor = caller;
 	statement->caller_context = CurrentMemoryContext;
-	statement->transaction_nest_level = GetCurrentTransactionNestLevel();
-	statement->outer = current;
-
 	statement->guc_nest_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	SetUserIdAndSecContext(role, statement->security_context | security_context);
 	SPI_connect();
-	current = statement;
+	statement->running = remember_running(caller);
 }
 
 void
@@ -97,11 +125,12 @@ statement_begin_as(Statement *statement, Oid role)
 void
 statement_end(Statement *statement)
 {
-	Assert(current == statement);
+	Oid			caller = statement->running->actor;
 
-	current = statement->outer;
+	Assert(innermost == statement->running);
+	forget_innermost();
 	SPI_finish();
-	SetUserIdAndSecContext(statement->actor, statement->security_context);
+	SetUserIdAndSecContext(caller, statement->security_context);
 	/* As after a function with SET: what was set LOCAL inside stays. */
 	AtEOXact_GUC(true, statement->guc_nest_level);
 }
@@ -109,7 +138,7 @@ statement_end(Statement *statement)
 Oid
 statement_actor(void)
 {
-	Statement  *outermost = current;
+	const RunningStatement *outermost = innermost;
 
 	if (outermost == NULL)
 		return GetUserId();
@@ -126,7 +155,7 @@ statement_run(const char *sql, int count, const Parameter *parameters)
 	char		nulls[16] = {0};
 	int			result;
 
-	Assert(current != NULL && count <= (int) lengthof(types));
+	Assert(innermost != NULL && count <= (int) lengthof(types));
 	for (int i = 0; i < count; i++)
 	{
 		types[i] = parameters[i].type;
@@ -176,10 +205,15 @@ parameter_boolean(bool value)
 	return (Parameter) {BOOLOID, BoolGetDatum(value), false};
 }
 
+/* A name is copied as a whole, with all that follows its end. */
 Parameter
 parameter_name(const char *value)
 {
-	return (Parameter) {NAMEOID, CStringGetDatum(value), value == NULL};
+	Name		name = palloc0(sizeof(NameData));
+
+	if (value != NULL)
+		namestrcpy(name, value);
+	return (Parameter) {NAMEOID, NameGetDatum(name), value == NULL};
 }
 
 /* One of our own types */

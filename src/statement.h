@@ -9,14 +9,16 @@
 
 #include "executor/spi.h"
 
-/* Between statement_begin and statement_end; lives on the C stack. */
+/*
+ * Between statement_begin and statement_end; lives on the C stack, so only these
+ * two and their caller look into it.  What an error may leave behind is in what
+ * it points to, which lives as long as the transaction.
+ */
 typedef struct Statement
 {
-	struct Statement *outer;
-	Oid			actor;			/* who called us: current_user at the call */
+	struct RunningStatement *running;
 	int			security_context;
 	int			guc_nest_level;
-	int			transaction_nest_level;
 	MemoryContext caller_context;
 } Statement;
 
