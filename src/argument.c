@@ -7,8 +7,11 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/syscache.h"
 
 #include "apikey.h"
@@ -16,15 +19,29 @@
 
 #define SHOWN_LENGTH	64
 
+/*
+ * Of how many bytes keys are masked at all.  Masked, they still are some thousand
+ * bytes: what was cut off here, a part of a key perhaps, is cut off once more.
+ */
+#define MASKED_LENGTH	65536
+
+text *
+argument_cut(const char *value, size_t length, int limit)
+{
+	text	   *masked;
+	int			kept;
+
+	if (length > MASKED_LENGTH)
+		length = pg_mbcliplen(value, (int) length, MASKED_LENGTH);
+	masked = apikey_redact_text(cstring_to_text_with_len(value, (int) length));
+	kept = pg_mbcharcliplen(VARDATA_ANY(masked), VARSIZE_ANY_EXHDR(masked), limit);
+	return cstring_to_text_with_len(VARDATA_ANY(masked), kept);
+}
+
 const char *
 argument_shown(const text *value)
 {
-	char	   *shown = text_to_cstring(apikey_redact_text(unconstify(text *, value)));
-	size_t		length = strlen(shown);
-
-	if (length > SHOWN_LENGTH)
-		shown[pg_mbcliplen(shown, (int) length, SHOWN_LENGTH)] = '\0';
-	return shown;
+	return text_to_cstring(argument_cut(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), SHOWN_LENGTH));
 }
 
 void
@@ -52,10 +69,74 @@ argument_text(FunctionCallInfo fcinfo, int number, const char *name)
 	return PG_GETARG_TEXT_PP(number);
 }
 
-text *
-argument_stored_text(FunctionCallInfo fcinfo, int number)
+void
+argument_check_length(const char *name, const text *value, int limit)
 {
-	return PG_ARGISNULL(number) ? NULL : apikey_redact_text(PG_GETARG_TEXT_PP(number));
+	int			length = VARSIZE_ANY_EXHDR(value);
+
+	/* A character has a byte at least, so what is short needs no counting. */
+	if (length > limit && pg_mbstrlen_with_len(VARDATA_ANY(value), length) > limit)
+		argument_refuse(name, psprintf("at most %d characters long", limit));
+}
+
+void
+argument_check_meta(const char *name, Datum value)
+{
+	if (toast_raw_datum_size(value) - VARHDRSZ > ARGUMENT_MAX_META)
+		argument_refuse(name, psprintf("at most %d kB large", ARGUMENT_MAX_META / 1024));
+}
+
+text *
+argument_stored_text(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	text	   *value;
+
+	if (PG_ARGISNULL(number))
+		return NULL;
+	value = PG_GETARG_TEXT_PP(number);
+	argument_check_length(name, value, ARGUMENT_MAX_TEXT);
+	return apikey_redact_text(value);
+}
+
+/* Of texts, or of what has a length of its own */
+ArrayType *
+argument_stored_array(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	ArrayType  *array;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	if (PG_ARGISNULL(number))
+		return NULL;
+	array = PG_GETARG_ARRAYTYPE_P(number);
+	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) > ARGUMENT_MAX_ELEMENTS)
+		argument_refuse(name, psprintf("an array of at most %d elements", ARGUMENT_MAX_ELEMENTS));
+	if (ARR_ELEMTYPE(array) != TEXTOID)
+		return array;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (!nulls[i] &&
+			pg_mbstrlen_with_len(VARDATA_ANY(DatumGetPointer(elements[i])),
+								 VARSIZE_ANY_EXHDR(DatumGetPointer(elements[i]))) > ARGUMENT_MAX_NAME)
+			argument_refuse(name, psprintf("an array of texts of at most %d characters each",
+										   ARGUMENT_MAX_NAME));
+	}
+	return array;
+}
+
+Datum
+argument_stored_meta(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	Datum		value;
+
+	if (PG_ARGISNULL(number))
+		return (Datum) 0;
+	value = JsonbPGetDatum(PG_GETARG_JSONB_P(number));
+	argument_check_meta(name, value);
+	return value;
 }
 
 /* A regrole takes any number; one that is no role would match a future one. */

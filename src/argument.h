@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "utils/array.h"
 
 #include "compat.h"
 
@@ -16,11 +17,28 @@ extern const char *argument_shown(const text *value);
 
 pg_noreturn extern void argument_refuse(const char *name, const char *allowed);
 
+/*
+ * How long the texts may be that callers store, in characters, how many elements
+ * their arrays may have, and how large a jsonb may be, in bytes
+ */
+#define ARGUMENT_MAX_TEXT		1024
+#define ARGUMENT_MAX_NAME		200
+#define ARGUMENT_MAX_ELEMENTS	1000
+#define ARGUMENT_MAX_META		65536
+
+extern void argument_check_length(const char *name, const text *value, int limit);
+extern void argument_check_meta(const char *name, Datum value);
+
+/* Text of any length with the keys in it masked, of which no more is kept than a limit */
+extern text *argument_cut(const char *value, size_t length, int limit);
+
 extern void argument_require(FunctionCallInfo fcinfo, int number, const char *name);
 extern text *argument_text(FunctionCallInfo fcinfo, int number, const char *name);
 
-/* NULL for a NULL; keys in it masked, as it is going to be stored */
-extern text *argument_stored_text(FunctionCallInfo fcinfo, int number);
+/* What is going to be stored, within its limit; NULL, or 0, for a NULL */
+extern text *argument_stored_text(FunctionCallInfo fcinfo, int number, const char *name);	/* keys in it masked */
+extern ArrayType *argument_stored_array(FunctionCallInfo fcinfo, int number, const char *name);
+extern Datum argument_stored_meta(FunctionCallInfo fcinfo, int number, const char *name);
 
 extern Oid	argument_role(FunctionCallInfo fcinfo, int number, const char *name);
 

@@ -31,6 +31,8 @@ typedef enum CatalogRelation
 	CATALOG_KEY_OBJECTS_BY_KEY,
 	CATALOG_KEY_USAGE,
 	CATALOG_MODE_SETTINGS,
+	CATALOG_EVENTS,
+	CATALOG_EVENTS_BY_ID,
 	CATALOG_RELATIONS			/* how many */
 } CatalogRelation;
 

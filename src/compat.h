@@ -79,6 +79,13 @@
 #define compat_log_message(prefix)	LogLogicalMessage(prefix, "", 0, false)
 #endif
 
+/* In just this mode, by this session */
+#if PG_VERSION_NUM >= 170000
+#define compat_lock_is_held(tag, mode)	LockHeldByMe(tag, mode, false)
+#else
+#define compat_lock_is_held(tag, mode)	LockHeldByMe(tag, mode)
+#endif
+
 /* PG_MODULE_MAGIC carries a name and a version from 18 on. */
 #ifdef PG_MODULE_MAGIC_EXT
 #define COMPAT_MODULE_MAGIC(name_, version_) \

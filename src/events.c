@@ -2,26 +2,72 @@
  * events.c
  *		The append-only record of what was done to workspaces and keys.
  *
- * Rules floor: calls statement and apikey.  An event stands or falls with the
- * transaction that it tells of, and is announced at its commit.
+ * Rules floor: calls statement, store and argument.  An event stands or falls
+ * with the transaction that it tells of, and is announced at its commit.
+ *
+ * Events are numbered without a sequence, which whoever may write to it could
+ * set to its end.  The lock that orders who takes a number is not kept until
+ * the end of a transaction, so none waits for another's.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
 
-#include "apikey.h"
+#include "argument.h"
+#include "catalog.h"
 #include "events.h"
 #include "statement.h"
+#include "store.h"
 
 #define EVENTS_CHANNEL	"falukeys"
 
+/* SQL's own advisory locks have 1 or 2 in this field, so none of them is ours. */
+#define EVENTS_LOCK_FIELD	0xFB
+
 char	   *events_acting_for = NULL;
+
+static void
+set_lock_tag(LOCKTAG *tag)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, 0, 0, EVENTS_LOCK_FIELD);
+}
+
+/*
+ * The table first: whoever waits for it must not keep others from numbers.  A
+ * row that another has inserted counts from then on, committed or not.
+ */
+int64
+events_take_number(void)
+{
+	LOCKTAG		tag;
+
+	LockRelationOid(catalog_relation(CATALOG_EVENTS), RowExclusiveLock);
+	set_lock_tag(&tag);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	return store_last_event() + 1;
+}
+
+/* The trigger may have done so, for us or for rows that it has numbered. */
+void
+events_release_number(void)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag);
+	while (compat_lock_is_held(&tag, ExclusiveLock))
+	{
+		if (!LockRelease(&tag, ExclusiveLock, false))
+			break;
+	}
+}
 
 static Parameter
 detail_parameter(int details, const EventDetail *detail)
@@ -54,15 +100,16 @@ events_record(const char *event, const text *workspace, const text *key,
 {
 	text	   *acting_for = NULL;
 	int64		id;
-	bool		null;
 	char		payload[64];
 
 	if (events_acting_for != NULL && events_acting_for[0] != '\0')
-		acting_for = apikey_redact_text(cstring_to_text(events_acting_for));
+		acting_for = argument_cut(events_acting_for, strlen(events_acting_for), ARGUMENT_MAX_TEXT);
 
+	id = events_take_number();
 	STATEMENT_RUN("INSERT INTO falukeys.events"
-				  " (event, actor, session_actor, acting_for, workspace_id, key_id, detail)"
-				  " VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+				  " (id, event, actor, session_actor, acting_for, workspace_id, key_id, detail)"
+				  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+				  (Parameter) {INT8OID, Int64GetDatum(id), false},
 				  parameter_string(event),
 				  parameter_name(GetUserNameFromId(statement_actor(), false)),
 				  parameter_name(GetUserNameFromId(GetSessionUserId(), false)),
@@ -70,7 +117,7 @@ events_record(const char *event, const text *workspace, const text *key,
 				  parameter_text(workspace),
 				  parameter_text(key),
 				  detail_parameter(details, detail));
-	id = DatumGetInt64(statement_result(1, &null));
+	events_release_number();
 
 	snprintf(payload, sizeof(payload), "{\"id\": " INT64_FORMAT "}", id);
 	Async_Notify(EVENTS_CHANNEL, payload);

@@ -19,6 +19,13 @@ typedef struct EventDetail
 /* What the client set in falukeys.acting_for */
 extern char *events_acting_for;
 
+/*
+ * The number of the next event.  It is given once: no one else is given one
+ * until it is released, which is to be done as soon as the row is inserted.
+ */
+extern int64 events_take_number(void);
+extern void events_release_number(void);
+
 /* Within a statement_begin. */
 extern void events_record(const char *event, const text *workspace, const text *key,
 						  int details, const EventDetail *detail);

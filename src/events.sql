@@ -1,11 +1,8 @@
 
 -- What was done to workspaces and keys.
 
-CREATE SEQUENCE falukeys.events_id_seq;
-COMMENT ON SEQUENCE falukeys.events_id_seq IS 'Numbers of events';
-
 CREATE TABLE falukeys.events (
-	id bigint NOT NULL DEFAULT pg_catalog.nextval('falukeys.events_id_seq'),
+	id bigint NOT NULL,
 	at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	event text NOT NULL,
 	actor name NOT NULL,
@@ -14,13 +11,13 @@ CREATE TABLE falukeys.events (
 	workspace_id text COLLATE "C",
 	key_id text COLLATE "C",
 	detail jsonb,
-	CONSTRAINT events_pkey PRIMARY KEY (id)
+	CONSTRAINT events_pkey PRIMARY KEY (id),
+	CONSTRAINT events_id_check CHECK (id OPERATOR(pg_catalog.>) 0 AND id OPERATOR(pg_catalog.<) 9007199254740992)
 );
-ALTER SEQUENCE falukeys.events_id_seq OWNED BY falukeys.events.id;
 CREATE INDEX events_by_workspace ON falukeys.events (workspace_id, id);
 CREATE INDEX events_by_key ON falukeys.events (key_id, id);
 COMMENT ON TABLE falukeys.events IS 'The append-only record of what was done to workspaces and keys';
-COMMENT ON COLUMN falukeys.events.id IS 'Its number, also in the notification on channel falukeys';
+COMMENT ON COLUMN falukeys.events.id IS 'Its number, one more than the highest before, also in the notification on channel falukeys; below 2^53, as JSON has numbers';
 COMMENT ON COLUMN falukeys.events.at IS 'When, by the wall clock';
 COMMENT ON COLUMN falukeys.events.event IS 'What: workspace.created, key.rolled and so on';
 COMMENT ON COLUMN falukeys.events.actor IS 'The role that did it: current_user at the call';

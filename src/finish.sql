@@ -13,7 +13,6 @@ SELECT pg_catalog.pg_extension_config_dump('falukeys.key_networks', '');
 SELECT pg_catalog.pg_extension_config_dump('falukeys.key_objects', '');
 SELECT pg_catalog.pg_extension_config_dump('falukeys.key_usage', '');
 SELECT pg_catalog.pg_extension_config_dump('falukeys.events', '');
-SELECT pg_catalog.pg_extension_config_dump('falukeys.events_id_seq', '');
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA falukeys FROM PUBLIC;
 

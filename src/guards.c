@@ -2,7 +2,7 @@
  * guards.c
  *		What the trigger rooms share, and the triggers that refuse outright.
  *
- * Rules floor: calls row and statement.  Triggers hold the rules of our tables
+ * Rules floor: calls row, statement and events.  Triggers hold the rules of our tables
  * against any DML, a superuser's too.  Our own functions go through the same
  * triggers; what only they may do, they do with a pass.
  *
@@ -22,7 +22,9 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "argument.h"
 #include "catalog.h"
+#include "events.h"
 #include "guards.h"
 #include "identifier.h"
 
@@ -32,6 +34,8 @@ PG_FUNCTION_INFO_V1(guards_owner_only);
 PG_FUNCTION_INFO_V1(guards_invalidate);
 PG_FUNCTION_INFO_V1(guards_mode_settings);
 PG_FUNCTION_INFO_V1(guards_permissions);
+PG_FUNCTION_INFO_V1(guards_events_before);
+PG_FUNCTION_INFO_V1(guards_events_inserted);
 
 static GuardPass held_pass = GUARD_PASS_NONE;
 
@@ -279,6 +283,26 @@ guards_permissions(PG_FUNCTION_ARGS)
 	row_begin(fcinfo, &row);
 	if (row_is_update(&row))
 		guards_require_unchanged(&row, lengthof(fixed), fixed);
-	row_redact(&row, "description");
+	row_redact(&row, "description", ARGUMENT_MAX_TEXT);
 	return row_result(&row);
+}
+
+/* Events put there by hand; those that are restored have their numbers. */
+Datum
+guards_events_before(PG_FUNCTION_ARGS)
+{
+	TriggerRow	row;
+
+	row_begin(fcinfo, &row);
+	if (row_is_null(&row, "id"))
+		row_set(&row, "id", Int64GetDatum(events_take_number()));
+	return row_result(&row);
+}
+
+/* After each INSERT statement */
+Datum
+guards_events_inserted(PG_FUNCTION_ARGS)
+{
+	events_release_number();
+	return PointerGetDatum(NULL);
 }

@@ -15,9 +15,12 @@
 typedef enum GuardPass
 {
 	GUARD_PASS_NONE,
-	GUARD_PASS_ROLL,			/* exchange the secret of a key */
-	GUARD_PASS_PURGE			/* delete temporary keys that ended */
+	GUARD_PASS_ROLL,			/* exchange the secret of a key, and retire the old one */
+	GUARD_PASS_PURGE			/* delete temporary keys that ended, and retire their secrets */
 } GuardPass;
+
+/* How long a secret may be good that was replaced */
+#define GUARDS_MAX_GRACE_DAYS	30
 
 /* Runs one statement with a pass, within a statement_begin. */
 extern uint64 guards_run_with_pass(GuardPass pass, const char *sql, int count,

@@ -52,6 +52,12 @@ COMMENT ON FUNCTION falukeys.guard_restrictions() IS 'Trigger: rules of what key
 CREATE FUNCTION falukeys.guard_permissions() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_permissions';
 COMMENT ON FUNCTION falukeys.guard_permissions() IS 'Trigger: rules of the catalog of permissions';
+CREATE FUNCTION falukeys.guard_events() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_events_before';
+COMMENT ON FUNCTION falukeys.guard_events() IS 'Trigger: numbers events that are inserted by hand';
+CREATE FUNCTION falukeys.end_insert_of_events() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_events_inserted';
+COMMENT ON FUNCTION falukeys.end_insert_of_events() IS 'Trigger: lets others number events again';
 CREATE FUNCTION falukeys.guard_mode_settings() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_mode_settings';
 COMMENT ON FUNCTION falukeys.guard_mode_settings() IS 'Trigger: rules of mode settings; a restored row replaces the one that is there';
@@ -147,6 +153,10 @@ CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_objec
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_objects
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
 
+CREATE TRIGGER guard BEFORE INSERT ON falukeys.events
+	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_events();
+CREATE TRIGGER end_insert AFTER INSERT ON falukeys.events
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.end_insert_of_events();
 CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON falukeys.events
 	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.events

@@ -85,6 +85,16 @@ check_public_key(TriggerRow *row, const ApiKey *secret)
 		argument_refuse("public_key", "the text of the key whose digest the secret is");
 }
 
+static void
+check_meta(TriggerRow *row)
+{
+	bool		null;
+	Datum		meta = row_value(row, "meta", &null);
+
+	if (!null && (row_is_update(row) ? row_differs(row, "meta") : row_is_new(row)))
+		argument_check_meta("meta", meta);
+}
+
 /* Rules of a row by itself */
 static void
 check_row(TriggerRow *row, const ApiKey *secret)
@@ -210,9 +220,10 @@ guards_keys_before(PG_FUNCTION_ARGS)
 		return row_result(&row);
 	}
 
-	row_redact(&row, "description");
-	row_redact(&row, "saved_in");
-	row_redact(&row, "revoke_reason");
+	row_redact(&row, "description", ARGUMENT_MAX_TEXT);
+	row_redact(&row, "saved_in", ARGUMENT_MAX_TEXT);
+	row_redact(&row, "revoke_reason", ARGUMENT_MAX_TEXT);
+	check_meta(&row);
 	if (row_is_insert(&row))
 		prepare_insert(&row);
 	else
@@ -331,6 +342,31 @@ guards_keys_after(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/* Of keys and secrets that were rolled or purged */
+static bool
+is_retired_by_us(void)
+{
+	return guards_has_pass(GUARD_PASS_ROLL) || guards_has_pass(GUARD_PASS_PURGE);
+}
+
+/* Could a roll have left this row?  A restored one is of a roll that was. */
+static void
+check_grace(TriggerRow *row)
+{
+	bool		null;
+	TimestampTz retired_at = DatumGetTimestampTz(row_value(row, "retired_at", &null));
+	TimestampTz valid_until = DatumGetTimestampTz(row_value(row, "valid_until", &null));
+
+	/* The table itself refuses a NULL, and what was reported has no grace at all. */
+	if (row_is_null(row, "retired_at") || row_is_null(row, "valid_until") ||
+		!row_is_null(row, "compromised_at"))
+		return;
+	if (retired_at > GetCurrentTimestamp() + USECS_PER_DAY)
+		argument_refuse("retired_at", "in the past");	/* by whose clock ever */
+	if (valid_until > retired_at + GUARDS_MAX_GRACE_DAYS * USECS_PER_DAY)
+		argument_refuse("valid_until", "at most 30 days after \"retired_at\"");
+}
+
 Datum
 guards_retired_before(PG_FUNCTION_ARGS)
 {
@@ -344,6 +380,8 @@ guards_retired_before(PG_FUNCTION_ARGS)
 		if (!row_is_null(&row, "secret") &&
 			store_digest_is_retired(row_secret(&row), NULL))
 			registration_report_duplicate();
+		if (!is_retired_by_us())
+			check_grace(&row);
 		return row_result(&row);
 	}
 
@@ -357,6 +395,38 @@ guards_retired_before(PG_FUNCTION_ARGS)
 	return row_result(&row);
 }
 
+/*
+ * A secret put there by hand that is good for now is as good as one that was
+ * rolled, and so recorded.  Of a restored one the record tells already: it comes
+ * before in a dump.
+ */
+static void
+record_grace(TriggerRow *row)
+{
+	text	   *key_id = row_text(row, "key_id");
+	Statement	statement;
+	StoreReader reader;
+	KeyFacts	facts;
+	bool		found;
+	bool		null;
+	TimestampTz retired_at = DatumGetTimestampTz(row_value(row, "retired_at", &null));
+	TimestampTz valid_until = DatumGetTimestampTz(row_value(row, "valid_until", &null));
+
+	if (!row_is_null(row, "compromised_at") || valid_until <= GetCurrentTimestamp())
+		return;
+	store_reader_begin(&reader);
+	found = store_key_by_id(&reader, key_id, &facts);
+	store_reader_end(&reader);
+	statement_begin(&statement);
+	if (STATEMENT_RUN("SELECT FROM falukeys.events WHERE key_id = $1 AND event = 'key.rolled'"
+					  " AND at BETWEEN $2 AND $2 + interval '1 minute'",
+					  parameter_text(key_id), parameter_timestamp(retired_at)) == 0)
+		EVENTS_RECORD("key.rolled", found ? cstring_to_text(facts.workspace_id.text) : NULL, key_id,
+					  {"valid_until", timestamptz_to_str(valid_until)},
+					  {"secret", "inserted"});
+	statement_end(&statement);
+}
+
 Datum
 guards_retired_after(PG_FUNCTION_ARGS)
 {
@@ -364,7 +434,11 @@ guards_retired_after(PG_FUNCTION_ARGS)
 
 	row_begin(fcinfo, &row);
 	if (row_is_insert(&row))
+	{
 		check_digest_is_new(&row);
+		if (!is_retired_by_us())
+			record_grace(&row);
+	}
 	standby_commit_with_apply();
 	return PointerGetDatum(NULL);
 }

@@ -113,8 +113,8 @@ guards_workspaces_before(PG_FUNCTION_ARGS)
 	TriggerRow	row;
 
 	row_begin(fcinfo, &row);
-	row_redact(&row, "name");
-	row_redact(&row, "state_reason");
+	row_redact(&row, "name", ARGUMENT_MAX_NAME);
+	row_redact(&row, "state_reason", ARGUMENT_MAX_TEXT);
 	if (row_is_insert(&row))
 		prepare_insert(&row);
 	else

@@ -46,22 +46,10 @@ keys_id_and_text(FunctionCallInfo fcinfo, const text *id, const char *plaintext)
 	return result_row(fcinfo, values, nulls);
 }
 
-static ArrayType *
-array_argument(FunctionCallInfo fcinfo, int number)
-{
-	return PG_ARGISNULL(number) ? NULL : PG_GETARG_ARRAYTYPE_P(number);
-}
-
 static TimestampTz
 time_argument(FunctionCallInfo fcinfo, int number, TimestampTz otherwise)
 {
 	return PG_ARGISNULL(number) ? otherwise : PG_GETARG_TIMESTAMPTZ(number);
-}
-
-static Datum
-jsonb_argument(FunctionCallInfo fcinfo, int number)
-{
-	return PG_ARGISNULL(number) ? (Datum) 0 : JsonbPGetDatum(PG_GETARG_JSONB_P(number));
 }
 
 static void
@@ -77,9 +65,9 @@ check_validity(const KeyDraft *draft)
 static void
 read_restrictions(FunctionCallInfo fcinfo, KeyDraft *draft, int first, char kind)
 {
-	draft->description = argument_stored_text(fcinfo, first);
-	draft->permissions = array_argument(fcinfo, first + 1);
-	draft->networks = array_argument(fcinfo, first + 2);
+	draft->description = argument_stored_text(fcinfo, first, "description");
+	draft->permissions = argument_stored_array(fcinfo, first + 1, "permissions");
+	draft->networks = argument_stored_array(fcinfo, first + 2, "networks");
 	draft->expires_at = time_argument(fcinfo, first + 3, DT_NOEND);
 	registration_check_restrictions(draft->permissions, draft->networks, kind);
 }
@@ -110,7 +98,7 @@ keys_create(PG_FUNCTION_ARGS)
 	registration_init(&draft, workspace);
 	read_restrictions(fcinfo, &draft, 3, kind);
 	draft.not_before = time_argument(fcinfo, 7, DT_NOBEGIN);
-	draft.meta = jsonb_argument(fcinfo, 8);
+	draft.meta = argument_stored_meta(fcinfo, 8, "meta");
 	check_validity(&draft);
 	registration_check_workspace(workspace, mode);
 
@@ -256,9 +244,9 @@ keys_create_temporary(PG_FUNCTION_ARGS)
 	mode = catalog_mode(PG_GETARG_OID(1));
 
 	registration_init(&draft, workspace);
-	draft.objects = PG_GETARG_ARRAYTYPE_P(2);
-	draft.permissions = array_argument(fcinfo, 3);
-	draft.networks = array_argument(fcinfo, 4);
+	draft.objects = argument_stored_array(fcinfo, 2, "objects");
+	draft.permissions = argument_stored_array(fcinfo, 3, "permissions");
+	draft.networks = argument_stored_array(fcinfo, 4, "networks");
 	draft.expires_at = ttl_end(fcinfo, 5);
 	check_objects(draft.objects);
 	registration_check_restrictions(draft.permissions, draft.networks, 't');
@@ -290,7 +278,7 @@ import(FunctionCallInfo fcinfo, const text *workspace, const ApiKey *secret, con
 	access_check_workspace(workspace, ACCESS_DEVELOPER);
 	registration_init(&draft, workspace);
 	read_restrictions(fcinfo, &draft, 2, secret->kind);
-	draft.meta = jsonb_argument(fcinfo, 6);
+	draft.meta = argument_stored_meta(fcinfo, 6, "meta");
 	draft.imported = true;
 	draft.secret = *secret;
 	draft.public_key = public_key;
@@ -418,7 +406,7 @@ Datum
 keys_reveal(PG_FUNCTION_ARGS)
 {
 	text	   *key_id = argument_text(fcinfo, 0, "key_id");
-	text	   *saved_in = argument_stored_text(fcinfo, 1);
+	text	   *saved_in = argument_stored_text(fcinfo, 1, "saved_in");
 	KeyFacts	facts;
 	text	   *revealed;
 
@@ -440,7 +428,9 @@ Datum
 keys_annotate(PG_FUNCTION_ARGS)
 {
 	text	   *key_id = argument_text(fcinfo, 0, "key_id");
-	Datum		meta = jsonb_argument(fcinfo, 3);
+	text	   *description = argument_stored_text(fcinfo, 1, "description");
+	text	   *saved_in = argument_stored_text(fcinfo, 2, "saved_in");
+	Datum		meta = argument_stored_meta(fcinfo, 3, "meta");
 	KeyFacts	facts;
 	Statement	statement;
 
@@ -449,8 +439,8 @@ keys_annotate(PG_FUNCTION_ARGS)
 	STATEMENT_RUN("UPDATE falukeys.keys SET description = coalesce($2, description),"
 				  " saved_in = coalesce($3, saved_in), meta = coalesce($4, meta) WHERE id = $1",
 				  parameter_text(key_id),
-				  parameter_text(argument_stored_text(fcinfo, 1)),
-				  parameter_text(argument_stored_text(fcinfo, 2)),
+				  parameter_text(description),
+				  parameter_text(saved_in),
 				  (Parameter) {JSONBOID, meta, meta == 0});
 	statement_end(&statement);
 	PG_RETURN_VOID();

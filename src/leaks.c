@@ -115,7 +115,7 @@ Datum
 leaks_report(PG_FUNCTION_ARGS)
 {
 	text	   *plaintext = argument_text(fcinfo, 0, "key");
-	text	   *source = argument_stored_text(fcinfo, 1);
+	text	   *source = argument_stored_text(fcinfo, 1, "source");
 	ApiKey		secret;
 	KeyFormatError error;
 	text	   *key_id;

@@ -24,8 +24,6 @@
 #include "statement.h"
 #include "store.h"
 
-#define MAX_GRACE_DAYS	30
-
 PG_FUNCTION_INFO_V1(lifecycle_roll);
 PG_FUNCTION_INFO_V1(lifecycle_end_grace);
 PG_FUNCTION_INFO_V1(lifecycle_disable);
@@ -69,14 +67,15 @@ lifecycle_replace_secret(const text *key_id, const KeyFacts *facts, const PlainK
 						 parameter_text(key_id),
 						 parameter_of("apikey", ApiKeyPGetDatum(&key->handle), false),
 						 parameter_string(key->handle.kind == 'p' ? key->text : NULL));
-	STATEMENT_RUN("INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until, compromised_at)"
-				  " VALUES ($1, $2, $3, $4, $5)",
-				  parameter_of("apikey", ApiKeyPGetDatum(&facts->secret), false),
-				  parameter_text(key_id),
-				  parameter_timestamp(GetCurrentTimestamp()),
-				  parameter_timestamp(valid_until),
-				  (Parameter) {TIMESTAMPTZOID, TimestampTzGetDatum(compromised_at),
-					  TIMESTAMP_IS_NOEND(compromised_at)});
+	GUARDS_RUN_WITH_PASS(GUARD_PASS_ROLL,
+						 "INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until, compromised_at)"
+						 " VALUES ($1, $2, $3, $4, $5)",
+						 parameter_of("apikey", ApiKeyPGetDatum(&facts->secret), false),
+						 parameter_text(key_id),
+						 parameter_timestamp(GetCurrentTimestamp()),
+						 parameter_timestamp(valid_until),
+						 (Parameter) {TIMESTAMPTZOID, TimestampTzGetDatum(compromised_at),
+							 TIMESTAMP_IS_NOEND(compromised_at)});
 }
 
 static void
@@ -114,7 +113,7 @@ check_rollable(const KeyFacts *facts)
 static TimestampTz
 grace_end(FunctionCallInfo fcinfo, int number, const KeyFacts *facts)
 {
-	Interval	limit = {.day = MAX_GRACE_DAYS};
+	Interval	limit = {.day = GUARDS_MAX_GRACE_DAYS};
 	Interval	none = {0};
 	Datum		grace = PG_GETARG_DATUM(number);
 	TimestampTz now = GetCurrentTimestamp();
@@ -125,7 +124,7 @@ grace_end(FunctionCallInfo fcinfo, int number, const KeyFacts *facts)
 		argument_refuse("grace", "between 0 and 30 days");
 	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 												  TimestampTzGetDatum(now), grace));
-	end = Min(end, now + MAX_GRACE_DAYS * USECS_PER_DAY);
+	end = Min(end, now + GUARDS_MAX_GRACE_DAYS * USECS_PER_DAY);
 	return Min(end, facts->expires_at);
 }
 
@@ -151,9 +150,10 @@ lifecycle_roll(PG_FUNCTION_ARGS)
 	valid_until = grace_end(fcinfo, 1, &facts);
 	key = apikey_generate(facts.secret.kind, facts.secret.mode);
 	lifecycle_replace_secret(key_id, &facts, key, valid_until, DT_NOEND);
-	registration_keep(key_id, key, reveal);
+	/* At once: a restore tells the retired secret by it. */
 	EVENTS_RECORD("key.rolled", cstring_to_text(facts.workspace_id.text), key_id,
 				  {"valid_until", timestamptz_to_str(valid_until)});
+	registration_keep(key_id, key, reveal);
 	MemoryContextSwitchTo(statement.caller_context);
 	result = keys_id_and_text(fcinfo, key_id, reveal ? key->text : NULL);
 	statement_end(&statement);
@@ -212,6 +212,7 @@ Datum
 lifecycle_revoke(PG_FUNCTION_ARGS)
 {
 	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	KeyFacts	facts;
 	Statement	statement;
 	uint64		revoked;
@@ -222,7 +223,7 @@ lifecycle_revoke(PG_FUNCTION_ARGS)
 							" WHERE id = $1 AND revoked_at IS NULL",
 							parameter_text(key_id),
 							parameter_timestamp(GetCurrentTimestamp()),
-							parameter_text(argument_stored_text(fcinfo, 1)));
+							parameter_text(reason));
 	statement_end(&statement);
 	if (revoked == 0)
 		ereport(NOTICE,

@@ -52,9 +52,10 @@ Datum
 restrictions_define_permission(PG_FUNCTION_ARGS)
 {
 	text	   *name = argument_text(fcinfo, 0, "name");
-	text	   *description = argument_stored_text(fcinfo, 1);
+	text	   *description = argument_stored_text(fcinfo, 1, "description");
 	Statement	statement;
 
+	argument_check_length("name", name, ARGUMENT_MAX_NAME);
 	if (!is_permission_name(name))
 		argument_refuse("name", "lower-case words joined by dots, such as messages.read");
 
@@ -93,8 +94,8 @@ Datum
 restrictions_restrict_key(PG_FUNCTION_ARGS)
 {
 	text	   *key_id = argument_text(fcinfo, 0, "key_id");
-	ArrayType  *permissions = PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1);
-	ArrayType  *networks = PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2);
+	ArrayType  *permissions = argument_stored_array(fcinfo, 1, "permissions");
+	ArrayType  *networks = argument_stored_array(fcinfo, 2, "networks");
 	KeyFacts	facts;
 	Statement	statement;
 

@@ -2,7 +2,7 @@
  * row.c
  *		The row that a trigger was called for, its columns by name.
  *
- * Ground floor: calls apikey.
+ * Ground floor: calls apikey and argument.
  */
 #include "postgres.h"
 
@@ -13,6 +13,7 @@
 #include "utils/rel.h"
 
 #include "apikey.h"
+#include "argument.h"
 #include "row.h"
 
 static void
@@ -132,12 +133,23 @@ row_set_null(TriggerRow *row, const char *column)
 	row->changed = true;
 }
 
-void
-row_redact(TriggerRow *row, const char *column)
+bool
+row_is_new(TriggerRow *row)
 {
-	if (!row_is_null(row, column) &&
-		(row_is_insert(row) || row_differs(row, column)))
-		row_set(row, column, PointerGetDatum(apikey_redact_text(row_text(row, column))));
+	return row_is_insert(row) && SPI_fnumber(row->descriptor, "id") > 0 && row_is_null(row, "id");
+}
+
+void
+row_redact(TriggerRow *row, const char *column, int limit)
+{
+	text	   *value;
+
+	if (row_is_null(row, column) || (row_is_update(row) && !row_differs(row, column)))
+		return;
+	value = row_text(row, column);
+	if (row_is_update(row) || row_is_new(row))
+		argument_check_length(column, value, limit);
+	row_set(row, column, PointerGetDatum(apikey_redact_text(value)));
 }
 
 Datum

@@ -36,8 +36,14 @@ extern bool row_differs(TriggerRow *row, const char *column);
 extern void row_set(TriggerRow *row, const char *column, Datum value);
 extern void row_set_null(TriggerRow *row, const char *column);
 
-/* Texts that are going to be stored carry no key. */
-extern void row_redact(TriggerRow *row, const char *column);
+/* Is it a row that has not been stored before?  A restored one has its id. */
+extern bool row_is_new(TriggerRow *row);
+
+/*
+ * Texts that are going to be stored carry no key, and those that were not stored
+ * before are at most so many characters long.
+ */
+extern void row_redact(TriggerRow *row, const char *column, int limit);
 
 /* What a BEFORE trigger, and an AFTER trigger, return */
 extern Datum row_result(TriggerRow *row);

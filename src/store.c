@@ -568,6 +568,24 @@ store_mode_settings(Oid mode)
 	return settings;
 }
 
+/*
+ * With SnapshotAny, which also sees what is not committed yet, and takes no
+ * predicate lock.
+ */
+int64
+store_last_event(void)
+{
+	StoreScan	scan;
+	int64		last = 0;
+	bool		null;
+
+	open_scan(&scan, SnapshotAny, CATALOG_EVENTS, CATALOG_EVENTS_BY_ID, RowExclusiveLock, NULL);
+	if (index_getnext_slot(scan.scan, BackwardScanDirection, scan.slot))
+		last = DatumGetInt64(store_scan_value(&scan, EVENTS_ID, &null));
+	store_scan_end(&scan);
+	return last;
+}
+
 /* By the digest alone, whatever the marks beside it: that of a key is its own. */
 static bool
 digest_is_taken(CatalogRelation table, CatalogRelation index, int column,

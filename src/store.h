@@ -93,6 +93,8 @@ typedef struct RetiredFacts
 #define MEMBERS_MEMBER				2
 #define MEMBERS_ROLE				3
 
+#define EVENTS_ID					1
+
 #define WORKSPACES_STATE			2
 #define WORKSPACES_APPROVED_AT		6
 
@@ -142,6 +144,9 @@ extern bool store_workspace_was_approved(StoreReader *reader, const text *id, bo
 
 /* A row of mode_settings, as the running query sees it; 0 if there is none */
 extern Datum store_mode_settings(Oid mode);
+
+/* The highest number of an event, of those in progress too; 0 if there is none */
+extern int64 store_last_event(void);
 
 /*
  * Does keys, or retired_secrets, hold this digest in another row, committed or

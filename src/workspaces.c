@@ -57,6 +57,7 @@ workspaces_create(PG_FUNCTION_ARGS)
 
 	if (VARSIZE_ANY_EXHDR(name) == 0)
 		argument_refuse("name", "not empty");
+	argument_check_length("name", name, ARGUMENT_MAX_NAME);
 	if (!PG_ARGISNULL(1))
 	{
 		administrator = argument_role(fcinfo, 1, "administrator");
@@ -129,6 +130,7 @@ Datum
 workspaces_suspend(PG_FUNCTION_ARGS)
 {
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	Statement	statement;
 
 	statement_begin(&statement);
@@ -144,7 +146,7 @@ workspaces_suspend(PG_FUNCTION_ARGS)
 			STATEMENT_RUN("UPDATE falukeys.workspaces SET state = 'suspended', state_reason = $2"
 						  " WHERE id = $1",
 						  parameter_text(workspace),
-						  parameter_text(argument_stored_text(fcinfo, 1)));
+						  parameter_text(reason));
 	}
 	statement_end(&statement);
 	PG_RETURN_VOID();
@@ -169,6 +171,7 @@ Datum
 workspaces_close(PG_FUNCTION_ARGS)
 {
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	Statement	statement;
 
 	statement_begin(&statement);
@@ -178,7 +181,7 @@ workspaces_close(PG_FUNCTION_ARGS)
 		STATEMENT_RUN("UPDATE falukeys.workspaces SET state = 'closed', state_reason = $2"
 					  " WHERE id = $1",
 					  parameter_text(workspace),
-					  parameter_text(argument_stored_text(fcinfo, 1)));
+					  parameter_text(reason));
 	statement_end(&statement);
 	PG_RETURN_VOID();
 }
