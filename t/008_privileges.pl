@@ -75,7 +75,7 @@ is(query($node, "SELECT revealed_at IS NULL FROM falukeys.dashboard WHERE key_id
 my $relations = query($node, <<SQL);
 SELECT count(*) FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace AND relkind IN ('r', 'p', 'S')
 SQL
-cmp_ok($relations, '>=', 13, 'there are tables to look at');
+cmp_ok($relations, '>=', 12, 'there are tables to look at');
 is(query($node, <<SQL), '', 'PUBLIC has no privilege on any table or sequence');
 SELECT relname FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace AND CASE
   WHEN relkind = 'S' THEN has_sequence_privilege('nobody', oid, 'USAGE, SELECT, UPDATE')
