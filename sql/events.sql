@@ -114,6 +114,28 @@ TRUNCATE falukeys.events;
 TRUNCATE falukeys.events CASCADE;
 SELECT count(*) > 20 AS all_there FROM falukeys.events WHERE workspace_id = :'workspace';
 
+-- Numbers come from the record itself: there is no sequence that another could set.
+SELECT count(*) AS sequences FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace AND relkind = 'S';
+SELECT max(id) AS last FROM falukeys.events \gset
+INSERT INTO falukeys.events (event, actor, session_actor) VALUES ('events.first', 'someone', 'someone'), ('events.second', 'someone', 'someone') RETURNING id - :last AS number, event;
+-- By whom a number is given, is over with the statement.
+BEGIN;
+INSERT INTO falukeys.events (event, actor, session_actor) VALUES ('events.third', 'someone', 'someone') RETURNING id - :last AS number;
+SELECT falukeys.create_workspace('Events, numbered') IS NOT NULL AS created;
+SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+COMMIT;
+SELECT falukeys.create_workspace('Events, numbered') AS numbered \gset
+BEGIN;
+SAVEPOINT before;
+INSERT INTO falukeys.events (event, actor, session_actor) VALUES ('events.fourth', NULL, 'someone');
+ROLLBACK TO before;
+SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+COMMIT;
+SELECT count(*) = max(id) - :last AS without_gaps FROM falukeys.events WHERE id > :last;
+-- What JSON has no number for is none.
+INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (9007199254740992, 'events.last', 'someone', 'someone');
+INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (0, 'events.last', 'someone', 'someone');
+
 -- event_log shows a superuser all of it.
 SELECT (SELECT count(*) FROM falukeys.event_log) = (SELECT count(*) FROM falukeys.events) AS all_shown;
 SELECT event FROM falukeys.event_log WHERE workspace_id = :'another' ORDER BY id;

@@ -161,6 +161,29 @@ DELETE FROM falukeys.permissions WHERE name = 'guards.write';
 -- retired_secrets, sealed_secrets: nothing comes back
 --
 UPDATE falukeys.retired_secrets SET valid_until = 'infinity' WHERE key_id = :'rolled';
+-- Nor is one made up that is good for longer than a roll's, or unseen.
+INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until) VALUES ('fskt_madeupmadeupmadeupmadeupmadeup', :'rolled', now(), 'infinity');
+INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until) VALUES ('fskt_madeupmadeupmadeupmadeupmadeup', :'rolled', '-infinity', 'infinity');
+INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until) VALUES ('fskt_madeupmadeupmadeupmadeupmadeup', :'rolled', now(), now() + interval '31 days');
+INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until) VALUES ('fskt_madeupmadeupmadeupmadeupmadeup', :'rolled', now() - interval '1 day', now() + interval '30 days');
+INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until) VALUES ('fskt_madeupmadeupmadeupmadeupmadeup', :'rolled', now() + interval '1 year', now() + interval '1 year 1 day');
+SELECT code FROM falukeys.verify_key('fskt_madeupmadeupmadeupmadeupmadeup');
+SELECT max(id) AS before FROM falukeys.events \gset
+INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until) VALUES ('fskt_insertedinsertedinsertedinserted', :'key_id', now() - interval '1 day', now() + interval '1 day');
+SELECT event, key_id = :'key_id' AS the_key, workspace_id = :'workspace' AS the_workspace, detail ->> 'secret' AS secret, actor = current_user AS actor FROM falukeys.events WHERE id > :before;
+UPDATE falukeys.retired_secrets SET valid_until = now() WHERE key_id = :'key_id';
+-- What a roll has left, and a restore brings back, is in the record already.
+SELECT id AS graced FROM falukeys.create_key(:'workspace', 'secret', 'test') \gset
+SELECT falukeys.roll_key(:'graced', '30 days') IS NOT NULL AS rolled;
+SELECT max(id) AS before FROM falukeys.events \gset
+BEGIN;
+ALTER TABLE falukeys.retired_secrets DISABLE TRIGGER keep;
+WITH deleted AS (DELETE FROM falukeys.retired_secrets WHERE key_id = :'graced' RETURNING *)
+	SELECT secret AS secret, key_id, retired_at, valid_until FROM deleted \gset graced_
+ALTER TABLE falukeys.retired_secrets ENABLE TRIGGER keep;
+INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until) VALUES (:'graced_secret', :'graced_key_id', :'graced_retired_at', :'graced_valid_until');
+COMMIT;
+SELECT count(*) AS events FROM falukeys.events WHERE id > :before;
 UPDATE falukeys.retired_secrets SET secret = 'fskt_madeupmadeupmadeupmadeupmadeup' WHERE key_id = :'rolled';
 UPDATE falukeys.retired_secrets SET key_id = :'key_id' WHERE key_id = :'rolled';
 DELETE FROM falukeys.retired_secrets WHERE key_id = :'rolled';

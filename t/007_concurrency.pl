@@ -314,5 +314,28 @@ is(scalar(keys %distinct), 10, 'each once');
 		0, 'and all are under one key');
 }
 
+# Events beside transactions that have recorded some and stay open: no one waits,
+# and every number is given once.
+
+{
+	my @open = map { session($node) } 1 .. 4;
+
+	session_attempt($_, "BEGIN; SELECT falukeys.create_key('$workspace', 'secret', 'test') IS NOT NULL") foreach @open;
+	my $last = query($node, 'SELECT max(id) FROM falukeys.events');
+	my @outputs = at_once((join('; ', "SET lock_timeout = '5s'",
+			map { ("BEGIN; SELECT falukeys.create_key('$workspace', 'secret', 'test') IS NULL",
+				'SAVEPOINT s', "SELECT falukeys.create_workspace('Concurrency $_') IS NULL", 'ROLLBACK TO s',
+				"SELECT falukeys.disable_key(max(id)) IS NULL FROM falukeys.keys WHERE xmin::text = pg_current_xact_id()::text",
+				$_ % 5 ? 'COMMIT' : 'ROLLBACK') } 1 .. 20)) x 16);
+
+	no_errors('events at once', @outputs);
+	session_attempt($_, 'COMMIT') foreach @open;
+	is(query($node, "SELECT count(*) FROM falukeys.events WHERE event = 'key.created' AND id > $last"),
+		4 + 16 * 16, 'every event of who committed is there');
+	is(query($node, "SELECT count(*) FROM falukeys.events WHERE id > $last AND key_id IS NOT NULL AND key_id NOT IN (SELECT id FROM falukeys.keys)"),
+		0, 'and none of who did not');
+	$_->quit foreach @open;
+}
+
 $node->stop;
 done_testing();
