@@ -22,7 +22,7 @@ COMMENT ON COLUMN falukeys.events.at IS 'When, by the wall clock';
 COMMENT ON COLUMN falukeys.events.event IS 'What: workspace.created, key.rolled and so on';
 COMMENT ON COLUMN falukeys.events.actor IS 'The role that did it: current_user at the call';
 COMMENT ON COLUMN falukeys.events.session_actor IS 'The role that had logged in: session_user';
-COMMENT ON COLUMN falukeys.events.acting_for IS 'What the client had set in falukeys.acting_for, an application''s own user, say';
+COMMENT ON COLUMN falukeys.events.acting_for IS 'What the client had set in falukeys.acting_for, an application''s own user, say; up to 1,024 characters';
 COMMENT ON COLUMN falukeys.events.workspace_id IS 'The workspace that it was done to, or whose key';
 COMMENT ON COLUMN falukeys.events.key_id IS 'The key that it was done to';
 COMMENT ON COLUMN falukeys.events.detail IS 'What else belongs to it, a reason, say';

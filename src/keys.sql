@@ -67,7 +67,7 @@ COMMENT ON TABLE falukeys.retired_secrets IS 'Secrets that their keys had before
 COMMENT ON COLUMN falukeys.retired_secrets.secret IS 'The handle';
 COMMENT ON COLUMN falukeys.retired_secrets.key_id IS 'The key that it belonged to, which for a temporary key may be purged';
 COMMENT ON COLUMN falukeys.retired_secrets.retired_at IS 'When it was replaced';
-COMMENT ON COLUMN falukeys.retired_secrets.valid_until IS 'The end of its grace';
+COMMENT ON COLUMN falukeys.retired_secrets.valid_until IS 'The end of its grace, at most 30 days after it was replaced';
 COMMENT ON COLUMN falukeys.retired_secrets.compromised_at IS 'When it was reported as leaked';
 
 CREATE TABLE falukeys.key_objects (
@@ -130,7 +130,7 @@ COMMENT ON FUNCTION falukeys.reveal_key(text, text) IS 'The text of a key: of pu
 CREATE FUNCTION falukeys.annotate_key(key_id text, description text DEFAULT NULL, saved_in text DEFAULT NULL,
 	meta jsonb DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_annotate';
-COMMENT ON FUNCTION falukeys.annotate_key IS 'Changes what a key is described by; NULL leaves as it is. Developers of the workspace';
+COMMENT ON FUNCTION falukeys.annotate_key IS 'Changes what a key is described by; NULL leaves as it is. 22023 beyond a limit. Developers of the workspace';
 
 CREATE FUNCTION falukeys.roll_key(key_id text, grace interval DEFAULT '0', reveal boolean DEFAULT true,
 	OUT id text, OUT key text)
@@ -151,7 +151,7 @@ COMMENT ON FUNCTION falukeys.enable_key(text) IS 'Takes disable_key back. Develo
 
 CREATE FUNCTION falukeys.revoke_key(key_id text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_revoke';
-COMMENT ON FUNCTION falukeys.revoke_key(text, text) IS 'Ends a key for good, with every secret it had. Developers of the workspace, and operators';
+COMMENT ON FUNCTION falukeys.revoke_key(text, text) IS 'Ends a key for good, with every secret it had. 22023 for a reason beyond its limit. Developers of the workspace, and operators';
 
 CREATE FUNCTION falukeys.set_key_validity(key_id text, not_before timestamptz, expires_at timestamptz) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_set_validity';

@@ -70,7 +70,7 @@ INSERT INTO falukeys.mode_settings VALUES
 
 CREATE FUNCTION falukeys.create_workspace(name text, administrator regrole DEFAULT NULL) RETURNS text
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_create';
-COMMENT ON FUNCTION falukeys.create_workspace(text, regrole) IS 'Creates a workspace with its public and secret test key; name for people, administrator its first member; its id. 22023 for an empty name or an unknown role, 42501 for an operator that names itself. Superusers and operators';
+COMMENT ON FUNCTION falukeys.create_workspace(text, regrole) IS 'Creates a workspace with its public and secret test key; name for people, administrator its first member; its id. 22023 for an empty or too long name or an unknown role, 42501 for an operator that names itself. Superusers and operators';
 
 CREATE FUNCTION falukeys.approve_workspace(workspace text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_approve';
@@ -78,7 +78,7 @@ COMMENT ON FUNCTION falukeys.approve_workspace(text) IS 'Approves a pending work
 
 CREATE FUNCTION falukeys.suspend_workspace(workspace text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_suspend';
-COMMENT ON FUNCTION falukeys.suspend_workspace(text, text) IS 'Live keys of the workspace are refused until resume_workspace; test keys work; 55000 where it is closed. Superusers and operators';
+COMMENT ON FUNCTION falukeys.suspend_workspace(text, text) IS 'Live keys of the workspace are refused until resume_workspace; test keys work; 22023 for a reason beyond its limit, 55000 where it is closed. Superusers and operators';
 
 CREATE FUNCTION falukeys.resume_workspace(workspace text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_resume';
@@ -86,7 +86,7 @@ COMMENT ON FUNCTION falukeys.resume_workspace(text) IS 'Restores the state that 
 
 CREATE FUNCTION falukeys.close_workspace(workspace text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_close';
-COMMENT ON FUNCTION falukeys.close_workspace(text, text) IS 'Every key of the workspace is refused, for good; a NOTICE where it is closed already. Superusers and operators';
+COMMENT ON FUNCTION falukeys.close_workspace(text, text) IS 'Every key of the workspace is refused, for good; a NOTICE where it is closed already, 22023 for a reason beyond its limit. Superusers and operators';
 
 CREATE FUNCTION falukeys.add_member(workspace text, member regrole, role falukeys.workspace_role) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_add_member';
