@@ -22,9 +22,6 @@
 
 #include "catalog.h"
 
-/* How often names are looked up while invalidations keep coming */
-#define MAX_LOOK_UPS	3
-
 static const char *const relation_names[CATALOG_RELATIONS] = {
 	[CATALOG_WORKSPACES] = "workspaces",
 	[CATALOG_WORKSPACES_BY_ID] = "workspaces_pkey",
@@ -93,9 +90,15 @@ watch_invalidations(void)
 	watching = true;
 }
 
+/*
+ * Looking a name up takes invalidations in.  Those that come meanwhile leave what
+ * was found good for this once: to look again until there are none might never
+ * end, since under debug_discard_caches each look-up brings some.
+ */
 static void
-look_relations_up(void)
+remember_relations(void)
 {
+	uint64		now = generation;
 	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, false);
 
 	for (int i = 0; i < CATALOG_RELATIONS; i++)
@@ -108,25 +111,7 @@ look_relations_up(void)
 							CATALOG_SCHEMA, relation_names[i]),
 					 errhint("Is the extension falukeys installed in this database?")));
 	}
-}
-
-/*
- * Looking a name up takes invalidations in; then what was found may be old, and
- * is looked up again.  But where they never cease, under debug_discard_caches
- * say, what was found last is for this once: it is not good for the next time.
- */
-static void
-remember_relations(void)
-{
-	for (int attempt = 0; attempt < MAX_LOOK_UPS; attempt++)
-	{
-		uint64		now = generation;
-
-		look_relations_up();
-		remembered_at = now;
-		if (now == generation)
-			break;
-	}
+	remembered_at = now;
 }
 
 Oid
