@@ -152,7 +152,8 @@ COMMIT;
 RESET ROLE;
 
 -- What is on record: who minted, and that they are temporary, unsealed and of the right place
-SELECT k.kind, k.mode, k.workspace_id = :'workspace' AS own, k.created_by, s.key_id IS NULL AS unsealed, e.actor, k.expires_at <= clock_timestamp() + interval '1 hour' AS within_the_hour, count(*)
+SELECT k.kind, k.mode, k.workspace_id = :'workspace' AS own, CASE k.created_by WHEN session_user THEN 'superuser' ELSE k.created_by END AS created_by,
+       s.key_id IS NULL AS unsealed, CASE e.actor WHEN session_user THEN 'superuser' ELSE e.actor END AS actor, k.expires_at <= clock_timestamp() + interval '1 hour' AS within_the_hour, count(*)
   FROM falukeys.keys k LEFT JOIN falukeys.sealed_secrets s ON s.key_id = k.id JOIN falukeys.events e ON e.key_id = k.id AND e.event = 'key.created'
  WHERE k.workspace_id IN (:'workspace', :'other') AND k.kind = 'temporary' GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 3, 4, 8;
 DROP FUNCTION minting_enter(text);
