@@ -16,6 +16,10 @@ fail() {
 	exit 1
 }
 
+# What ends a script says so.
+set -E
+trap 'echo "$(basename "$0"): failed in line $LINENO: $BASH_COMMAND" >&2' ERR
+
 # PostgreSQL refuses to run as root.
 if [ "$(id -u)" = 0 ]; then
 	owner=postgres
