@@ -32,6 +32,7 @@ static const char *const relation_names[CATALOG_RELATIONS] = {
 	[CATALOG_KEYS_BY_SECRET] = "keys_by_secret",
 	[CATALOG_RETIRED_SECRETS] = "retired_secrets",
 	[CATALOG_RETIRED_SECRETS_BY_SECRET] = "retired_secrets_by_secret",
+	[CATALOG_RETIRED_SECRETS_BY_KEY] = "retired_secrets_by_key",
 	[CATALOG_SEALED_SECRETS] = "sealed_secrets",
 	[CATALOG_SEALED_SECRETS_BY_SECRET] = "sealed_secrets_pkey",
 	[CATALOG_KEY_PERMISSIONS] = "key_permissions",
@@ -125,11 +126,40 @@ catalog_relation(CatalogRelation which)
 	return relations[which];
 }
 
+static bool
+relations_exist(void)
+{
+	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, true);
+
+	if (!OidIsValid(schema))
+		return false;
+	for (int i = 0; i < CATALOG_RELATIONS; i++)
+	{
+		if (!OidIsValid(get_relname_relid(relation_names[i], schema)))
+			return false;
+	}
+	return true;
+}
+
+Oid
+catalog_find_relation(CatalogRelation which)
+{
+	if (unlikely(remembered_at != generation) && !relations_exist())
+		return InvalidOid;
+	return catalog_relation(which);
+}
+
 uint64
 catalog_generation(void)
 {
 	watch_invalidations();
 	AcceptInvalidationMessages();
+	return generation;
+}
+
+uint64
+catalog_current(void)
+{
 	return generation;
 }
 

@@ -21,6 +21,7 @@ typedef enum CatalogRelation
 	CATALOG_KEYS_BY_SECRET,
 	CATALOG_RETIRED_SECRETS,
 	CATALOG_RETIRED_SECRETS_BY_SECRET,
+	CATALOG_RETIRED_SECRETS_BY_KEY,
 	CATALOG_SEALED_SECRETS,
 	CATALOG_SEALED_SECRETS_BY_SECRET,
 	CATALOG_KEY_PERMISSIONS,
@@ -46,11 +47,17 @@ typedef enum WorkspaceState
 
 extern Oid	catalog_relation(CatalogRelation which);
 
+/* Likewise, but InvalidOid where the extension is gone */
+extern Oid	catalog_find_relation(CatalogRelation which);
+
 /*
  * Takes what other sessions committed since, and answers a number that has
  * changed if our tables' definitions, or rows of workspaces, did.
  */
 extern uint64 catalog_generation(void);
+
+/* That number, by what has come in so far */
+extern uint64 catalog_current(void);
 
 /* By the letters of KeyParts */
 extern Oid	catalog_kind_oid(char kind);

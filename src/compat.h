@@ -72,6 +72,34 @@
 #define compat_relation_locator(relation)	((relation)->rd_node)
 #endif
 
+/*
+ * Up to 16, an old snapshot may be too old to read a page, and what is stored
+ * out of line is read by the oldest of a session's snapshots, whichever one saw
+ * the row.  For a row that a snapshot taken just now sees, that is refused in vain.
+ */
+#if PG_VERSION_NUM >= 170000
+#define compat_detoast_now(value)	PointerGetDatum(PG_DETOAST_DATUM(value))
+#else
+static inline Datum
+compat_detoast_now(Datum value)
+{
+	int			threshold = old_snapshot_threshold;
+	Datum		detoasted = 0;
+
+	PG_TRY();
+	{
+		old_snapshot_threshold = -1;
+		detoasted = PointerGetDatum(PG_DETOAST_DATUM(value));
+	}
+	PG_FINALLY();
+	{
+		old_snapshot_threshold = threshold;
+	}
+	PG_END_TRY();
+	return detoasted;
+}
+#endif
+
 /* An empty message in the WAL; its location */
 #if PG_VERSION_NUM >= 170000
 #define compat_log_message(prefix)	LogLogicalMessage(prefix, "", 0, false, false)

@@ -10,6 +10,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_control.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
@@ -24,7 +26,6 @@
 #include "argument.h"
 #include "compat.h"
 #include "identity.h"
-#include "statement.h"
 #include "verify.h"
 
 PG_FUNCTION_INFO_V1(identity_authenticate);
@@ -91,11 +92,10 @@ end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId p
 }
 
 /* Replaces what this subtransaction had, covers what an outer one has. */
-static Identity *
-push(void)
+static void
+push(Identity *pushed)
 {
 	static bool registered = false;
-	Identity   *pushed = MemoryContextAllocZero(TopTransactionContext, sizeof(Identity));
 
 	if (!registered)
 	{
@@ -107,17 +107,33 @@ push(void)
 	while (current != NULL && current->nest_level >= pushed->nest_level)
 		drop_current();
 	pushed->before = current;
-	return pushed;
+	current = pushed;
 }
 
+static Identity *
+new_identity(void)
+{
+	return MemoryContextAllocZero(TopTransactionContext, sizeof(Identity));
+}
+
+/*
+ * Everyone sees the tags of locks, in pg_locks, and no one shall learn from them
+ * which digests are in use.  So a digest is hashed together with a random number
+ * of the server, which all its backends know and no SQL shows.
+ */
 static void
 set_lock_tag(LOCKTAG *tag, const ApiKey *secret)
 {
+	uint8		hashed[MOCK_AUTH_NONCE_LEN + CRYPTO_DIGEST_LENGTH];
+	uint8		digest[CRYPTO_DIGEST_LENGTH];
 	uint32		high;
 	uint32		low;
 
-	memcpy(&high, secret->digest, sizeof(high));
-	memcpy(&low, secret->digest + sizeof(high), sizeof(low));
+	memcpy(hashed, GetMockAuthenticationNonce(), MOCK_AUTH_NONCE_LEN);
+	memcpy(hashed + MOCK_AUTH_NONCE_LEN, secret->digest, CRYPTO_DIGEST_LENGTH);
+	crypto_sha256(hashed, sizeof(hashed), digest);
+	memcpy(&high, digest, sizeof(high));
+	memcpy(&low, digest + sizeof(high), sizeof(low));
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, high, low, IDENTITY_LOCK_FIELD);
 }
 
@@ -154,10 +170,11 @@ text_array(List *values)
 	return construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
-static void
-become(StoreReader *reader, const KeyFacts *facts)
+/* What it becomes, once it is certain */
+static Identity *
+describe(StoreReader *reader, const KeyFacts *facts)
 {
-	Identity   *identity = push();
+	Identity   *identity = new_identity();
 	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
 
 	identity->facts = *facts;
@@ -170,7 +187,14 @@ become(StoreReader *reader, const KeyFacts *facts)
 	if (facts->secret.kind == 't')
 		identity->objects = text_array(store_restrictions(reader, STORE_OBJECTS, identity->key_id));
 	MemoryContextSwitchTo(caller);
-	current = identity;
+	return identity;
+}
+
+static Identity *
+verify(StoreReader *reader, const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
+{
+	verdict_reach(reader, secret, request, verdict);
+	return verdict->code == VERDICT_VALID ? describe(reader, &verdict->facts) : NULL;
 }
 
 void
@@ -178,16 +202,24 @@ identity_take(Datum key, bool null, const VerdictRequest *request, Verdict *verd
 {
 	ApiKey		secret;
 	StoreReader reader;
+	Identity   *identity;
 
 	if (!verdict_begin(key, null, &secret, verdict))
 		return;
 	lock_secret(&secret);
-	store_reader_begin_brief(&reader);
-	verdict_present(&reader, &secret, request, verdict);
-	if (verdict->code == VERDICT_VALID)
+	store_reader_begin_brief(&reader, request->with_meta);
+	identity = verify(&reader, &secret, request, verdict);
+	if (unlikely(store_reader_is_outdated(&reader)))
+	{
+		store_reader_begin_anew(&reader);
+		identity = verify(&reader, &secret, request, verdict);
+	}
+	store_reader_end(&reader);
+	verdict_count(request, verdict);
+	if (identity != NULL)
 	{
 		keep_lock(&secret);
-		become(&reader, &verdict->facts);
+		push(identity);
 	}
 }
 
@@ -197,6 +229,7 @@ identity_authenticate(PG_FUNCTION_ARGS)
 	VerdictRequest request;
 	Verdict		verdict;
 
+	verify_prepare(fcinfo);
 	verify_request(fcinfo, &request);
 	identity_take(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request, &verdict);
 	if (verdict.code == VERDICT_VALID)
@@ -219,10 +252,10 @@ identity_deauthenticate(PG_FUNCTION_ARGS)
 {
 	if (current != NULL)
 	{
-		Identity   *none = push();
+		Identity   *none = new_identity();
 
 		none->none = true;
-		current = none;
+		push(none);
 	}
 	PG_RETURN_VOID();
 }
@@ -339,31 +372,22 @@ identity_wait_for_key(PG_FUNCTION_ARGS)
 {
 	text	   *key_id = argument_text(fcinfo, 0, "key_id");
 	KeyFacts	facts;
-	Statement	statement;
-	ApiKey	   *secrets;
-	uint64		count;
+	StoreReader reader;
+	List	   *secrets;
+	ListCell   *cell;
 
 	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
 
-	statement_begin(&statement);
-	count = STATEMENT_RUN("SELECT secret FROM falukeys.keys WHERE id = $1"
-						  " UNION ALL SELECT secret FROM falukeys.retired_secrets WHERE key_id = $1",
-						  parameter_text(key_id));
-	secrets = MemoryContextAlloc(statement.caller_context, Max(count, 1) * sizeof(ApiKey));
-	for (uint64 i = 0; i < count; i++)
-	{
-		bool		null;
+	/* Of now, whatever the transaction's own snapshot sees */
+	store_reader_begin(&reader);
+	secrets = store_secrets(&reader, key_id);
+	store_reader_end(&reader);
 
-		secrets[i] = *DatumGetApiKeyP(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
-													1, &null));
-	}
-	statement_end(&statement);
-
-	for (uint64 i = 0; i < count; i++)
+	foreach(cell, secrets)
 	{
 		LOCKTAG		tag;
 
-		set_lock_tag(&tag, &secrets[i]);
+		set_lock_tag(&tag, lfirst(cell));
 		WaitForLockers(tag, ExclusiveLock, false);
 	}
 	PG_RETURN_VOID();

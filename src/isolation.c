@@ -59,6 +59,7 @@ isolation_isolated(PG_FUNCTION_ARGS)
 {
 	const Identity *identity = identity_current();
 	bool		by_object = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+	static const ResultColumns columns = {2, {TEXTOID, RESULT_ENUM}};
 	Datum		values[2];
 	bool		nulls[2] = {false};
 
@@ -69,7 +70,7 @@ isolation_isolated(PG_FUNCTION_ARGS)
 
 	values[0] = CStringGetTextDatum(identity->facts.workspace_id.text);
 	values[1] = ObjectIdGetDatum(identity->facts.mode_oid);
-	return result_row(fcinfo, values, nulls);
+	return result_row(fcinfo, &columns, values, nulls);
 }
 
 static bool

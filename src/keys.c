@@ -38,12 +38,13 @@ PG_FUNCTION_INFO_V1(keys_annotate);
 Datum
 keys_id_and_text(FunctionCallInfo fcinfo, const text *id, const char *plaintext)
 {
+	static const ResultColumns columns = {2, {TEXTOID, TEXTOID}};
 	Datum		values[2];
 	bool		nulls[2] = {false, plaintext == NULL};
 
 	values[0] = PointerGetDatum(id);
 	values[1] = plaintext == NULL ? (Datum) 0 : CStringGetTextDatum(plaintext);
-	return result_row(fcinfo, values, nulls);
+	return result_row(fcinfo, &columns, values, nulls);
 }
 
 static TimestampTz
@@ -94,6 +95,7 @@ keys_create(PG_FUNCTION_ARGS)
 	if (kind == 't')
 		argument_refuse("kind", "public or secret; temporary keys come from falukeys.create_temporary_key()");
 
+	store_lock_for_writing();
 	access_check_workspace(workspace, ACCESS_DEVELOPER);
 	registration_init(&draft, workspace);
 	read_restrictions(fcinfo, &draft, 3, kind);
@@ -250,6 +252,7 @@ keys_create_temporary(PG_FUNCTION_ARGS)
 	draft.expires_at = ttl_end(fcinfo, 5);
 	check_objects(draft.objects);
 	registration_check_restrictions(draft.permissions, draft.networks, 't');
+	store_lock_for_writing();
 	if (identity_current() != NULL && !access_allows_workspace(workspace, ACCESS_DEVELOPER))
 		limit_to_identity(&draft, mode);
 	else
@@ -275,6 +278,7 @@ import(FunctionCallInfo fcinfo, const text *workspace, const ApiKey *secret, con
 
 	if (secret->kind == 't')
 		argument_refuse("key", "a public or secret key");
+	store_lock_for_writing();
 	access_check_workspace(workspace, ACCESS_DEVELOPER);
 	registration_init(&draft, workspace);
 	read_restrictions(fcinfo, &draft, 2, secret->kind);
@@ -349,6 +353,7 @@ reveal_live(const text *key_id, const KeyFacts *facts, const text *saved_in)
 	PreventCommandIfReadOnly("reveal_key() of a live secret");
 	PreventCommandDuringRecovery("reveal_key() of a live secret");
 
+	store_lock_for_writing();
 	statement_begin(&statement);
 	secret = lock_secret(key_id);
 	STATEMENT_RUN("UPDATE falukeys.keys SET saved_in = $2 WHERE id = $1 AND $2 IS NOT NULL",
@@ -369,6 +374,7 @@ note_saved_in(const text *key_id, const text *saved_in)
 	if (saved_in == NULL)
 		return;
 	PreventCommandIfReadOnly("reveal_key() with \"saved_in\"");
+	store_lock_for_writing();
 	statement_begin(&statement);
 	STATEMENT_RUN("UPDATE falukeys.keys SET saved_in = $2 WHERE id = $1",
 				  parameter_text(key_id), parameter_text(saved_in));
@@ -413,7 +419,7 @@ keys_reveal(PG_FUNCTION_ARGS)
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	if (facts.secret.kind == 't')
 		refuse_reveal(key_id, "A temporary key is shown when it is created, and not kept.");
-	if (facts.imported)
+	if (store_key_is_imported(key_id))
 		refuse_reveal(key_id, "It was imported, so whoever made it has it.");
 
 	if (facts.secret.kind == 's' && facts.secret.mode == 'l')
@@ -434,6 +440,7 @@ keys_annotate(PG_FUNCTION_ARGS)
 	KeyFacts	facts;
 	Statement	statement;
 
+	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	statement_begin(&statement);
 	STATEMENT_RUN("UPDATE falukeys.keys SET description = coalesce($2, description),"

@@ -130,6 +130,7 @@ leaks_report(PG_FUNCTION_ARGS)
 	if (secret.kind == 'p')
 		argument_refuse("key", "a secret or temporary key; public keys are no secrets");
 
+	store_lock_for_writing();
 	key_id = find_key(&secret);
 	if (key_id == NULL)
 		PG_RETURN_NULL();

@@ -142,6 +142,7 @@ lifecycle_roll(PG_FUNCTION_ARGS)
 	argument_require(fcinfo, 1, "grace");
 	argument_require(fcinfo, 2, "reveal");
 	reveal = PG_GETARG_BOOL(2);
+	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 
 	statement_begin(&statement);
@@ -167,6 +168,7 @@ lifecycle_end_grace(PG_FUNCTION_ARGS)
 	KeyFacts	facts;
 	Statement	statement;
 
+	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	statement_begin(&statement);
 	if (end_graces(key_id) > 0)
@@ -192,6 +194,7 @@ lifecycle_disable(PG_FUNCTION_ARGS)
 	text	   *key_id = argument_text(fcinfo, 0, "key_id");
 	KeyFacts	facts;
 
+	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
 	set_disabled(key_id, true);
 	PG_RETURN_VOID();
@@ -203,6 +206,7 @@ lifecycle_enable(PG_FUNCTION_ARGS)
 	text	   *key_id = argument_text(fcinfo, 0, "key_id");
 	KeyFacts	facts;
 
+	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	set_disabled(key_id, false);
 	PG_RETURN_VOID();
@@ -217,6 +221,7 @@ lifecycle_revoke(PG_FUNCTION_ARGS)
 	Statement	statement;
 	uint64		revoked;
 
+	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
 	statement_begin(&statement);
 	revoked = STATEMENT_RUN("UPDATE falukeys.keys SET revoked_at = $2, revoke_reason = $3"
@@ -249,6 +254,7 @@ lifecycle_set_validity(PG_FUNCTION_ARGS)
 	KeyFacts	facts;
 	Statement	statement;
 
+	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	if (!not_before.null && !expires_at.null &&
 		DatumGetTimestampTz(not_before.value) >= DatumGetTimestampTz(expires_at.value))
@@ -277,6 +283,7 @@ lifecycle_purge(PG_FUNCTION_ARGS)
 	if (DatumGetBool(DirectFunctionCall2(interval_lt, PG_GETARG_DATUM(0), IntervalPGetDatum(&none))))
 		argument_refuse("older_than", "0 or more");
 
+	store_lock_for_writing();
 	/* A flush beside us could write what is just deleted. */
 	LockRelationOid(catalog_relation(CATALOG_KEY_USAGE), ShareRowExclusiveLock);
 	statement_begin(&statement);

@@ -99,6 +99,7 @@ restrictions_restrict_key(PG_FUNCTION_ARGS)
 	KeyFacts	facts;
 	Statement	statement;
 
+	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	registration_check_restrictions(permissions, networks, facts.secret.kind);
 	if (permissions == NULL && networks == NULL)
@@ -129,6 +130,7 @@ clear(FunctionCallInfo fcinfo, const char *update, const char *delete, const cha
 	KeyFacts	facts;
 	Statement	statement;
 
+	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	if (facts.secret.kind == 't')
 		guards_refuse("a temporary key keeps its restrictions", "Create another one.");

@@ -9,7 +9,23 @@
 
 #include "fmgr.h"
 
-/* As many values as the function has result columns */
-extern Datum result_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
+#define RESULT_MAX_COLUMNS	8
+#define RESULT_ENUM			InvalidOid	/* one of our enums, as a column's type */
+
+/*
+ * What a function knows to answer.  Its row type may have gained columns since,
+ * by hand or by an upgrade under a running session: they are NULL.
+ */
+typedef struct ResultColumns
+{
+	int			count;
+	Oid			types[RESULT_MAX_COLUMNS];
+} ResultColumns;
+
+/* Looks the row type up, for a result_row that comes later */
+extern void result_prepare(FunctionCallInfo fcinfo, const ResultColumns *columns);
+
+extern Datum result_row(FunctionCallInfo fcinfo, const ResultColumns *columns,
+						Datum *values, bool *nulls);
 
 #endif							/* FALUKEYS_RESULT_H */

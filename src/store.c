@@ -9,6 +9,10 @@
  * enter what it read into conflict detection, and fail a transaction because a
  * key was rolled beside it.  There the index is read with SnapshotAny, which
  * takes no predicate locks, and the fresh snapshot is applied to each row here.
+ *
+ * Locks on tables are kept to the end of the transaction, so a loop takes them
+ * once.  Those on indexes end with their scan: REINDEX, which has the table
+ * locked already, waits for them.
  */
 #include "postgres.h"
 
@@ -53,25 +57,112 @@ static CachedWorkspace workspace_cache[WORKSPACE_CACHE_SIZE];
 
 extern Datum apikey_eq(PG_FUNCTION_ARGS);
 
-void
-store_reader_begin(StoreReader *reader)
+/* Always locked in this order */
+static const CatalogRelation tables[] = {
+	CATALOG_WORKSPACES,
+	CATALOG_MEMBERS,
+	CATALOG_KEYS,
+	CATALOG_RETIRED_SECRETS,
+	CATALOG_KEY_PERMISSIONS,
+	CATALOG_KEY_NETWORKS,
+	CATALOG_KEY_OBJECTS,
+	CATALOG_SEALED_SECRETS,
+};
+
+/*
+ * False where the table is gone.  What has its name may be another one once we
+ * have waited for the lock.
+ */
+static bool
+lock_table(CatalogRelation which, LOCKMODE lock)
+{
+	for (;;)
+	{
+		Oid			table = catalog_find_relation(which);
+
+		if (!OidIsValid(table))
+			return false;
+		LockRelationOid(table, lock);
+		if (catalog_find_relation(which) == table)
+			return true;
+		UnlockRelationOid(table, lock);
+	}
+}
+
+static bool
+lock_tables(void)
+{
+	for (int i = 0; i < lengthof(tables); i++)
+	{
+		if (!lock_table(tables[i], AccessShareLock))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Registered, so that whoever resets the oldest snapshot meanwhile reckons with
+ * it, and an error gives it back.
+ */
+static void
+take_snapshot(StoreReader *reader)
 {
 	reader->generation = catalog_generation();
+	reader->missing = false;
 	reader->snapshot = RegisterSnapshot(GetLatestSnapshot());
 }
 
-/* The query that calls us has a snapshot, which keeps what ours sees from vacuum. */
 void
-store_reader_begin_brief(StoreReader *reader)
+store_reader_begin(StoreReader *reader)
 {
-	reader->generation = catalog_generation();
-	reader->snapshot = GetLatestSnapshot();
+	if (!lock_tables())
+		(void) catalog_relation(CATALOG_KEYS);
+	reader->with_meta = false;
+	take_snapshot(reader);
+}
+
+void
+store_reader_begin_brief(StoreReader *reader, bool with_meta)
+{
+	reader->with_meta = with_meta;
+	take_snapshot(reader);
+}
+
+bool
+store_reader_is_outdated(const StoreReader *reader)
+{
+	return reader->missing || reader->generation != catalog_current();
+}
+
+void
+store_reader_begin_anew(StoreReader *reader)
+{
+	UnregisterSnapshot(reader->snapshot);
+	(void) lock_tables();
+	take_snapshot(reader);
 }
 
 void
 store_reader_end(StoreReader *reader)
 {
 	UnregisterSnapshot(reader->snapshot);
+}
+
+/*
+ * A standby has no such lock, and a read-only transaction will be refused by
+ * what it tries to write.  sealed_secrets is left to the vault: whoever locks it
+ * holds up a rotation of the master key.
+ */
+void
+store_lock_for_writing(void)
+{
+	if (XactReadOnly || RecoveryInProgress())
+		return;
+	for (int i = 0; i < lengthof(tables); i++)
+	{
+		if (tables[i] != CATALOG_SEALED_SECRETS)
+			LockRelationOid(catalog_relation(tables[i]), RowExclusiveLock);
+	}
 }
 
 /* Index columns are apikeys or texts under collation "C". */
@@ -100,10 +191,7 @@ init_scan_key(ScanKey key, Relation index, Datum value)
 	}
 }
 
-/*
- * Without a value, all rows.  Locks are kept to the end of the transaction, so
- * a loop takes them once.
- */
+/* Without a value, all rows */
 static void
 open_scan(StoreScan *scan, Snapshot snapshot, CatalogRelation table,
 		  CatalogRelation index, LOCKMODE lock, const Datum *value)
@@ -128,6 +216,20 @@ open_reader_scan(StoreScan *scan, StoreReader *reader, CatalogRelation table,
 	scan->filter = IsolationIsSerializable() ? reader->snapshot : NULL;
 	open_scan(scan, scan->filter ? SnapshotAny : reader->snapshot,
 			  table, index, lock, value);
+}
+
+/* For verification: false where the table is gone */
+static bool
+begin_scan(StoreScan *scan, StoreReader *reader, CatalogRelation table,
+		   CatalogRelation index, Datum value)
+{
+	if (!lock_table(table, AccessShareLock))
+	{
+		reader->missing = true;
+		return false;
+	}
+	open_reader_scan(scan, reader, table, index, NoLock, &value);
+	return true;
 }
 
 void
@@ -167,7 +269,7 @@ store_scan_end(StoreScan *scan)
 {
 	index_endscan(scan->scan);
 	ExecDropSingleTupleTableSlot(scan->slot);
-	index_close(scan->index, NoLock);
+	index_close(scan->index, AccessShareLock);
 	table_close(scan->table, NoLock);
 }
 
@@ -203,14 +305,21 @@ time_or(Datum value, bool null, TimestampTz otherwise)
 	return null ? otherwise : DatumGetTimestampTz(value);
 }
 
-static void
-read_key(HeapTuple tuple, TupleDesc descriptor, KeyFacts *facts)
+/* An external value comes to us before it goes to who cannot know how. */
+static Datum
+plain_value(Datum value)
 {
-	Datum		value[KEYS_COLUMNS + 1];
-	bool		null[KEYS_COLUMNS + 1];
+	return VARATT_IS_EXTERNAL(DatumGetPointer(value)) ? compat_detoast_now(value) : value;
+}
 
-	/* Columns count from 1. */
-	heap_deform_tuple(tuple, descriptor, value + 1, null + 1);
+/* The table may have more columns than we know, and each costs. */
+static void
+read_key(const StoreReader *reader, TupleTableSlot *slot, KeyFacts *facts)
+{
+	const Datum *value = slot->tts_values - 1;	/* columns count from 1 */
+	const bool *null = slot->tts_isnull - 1;
+
+	slot_getsomeattrs(slot, KEYS_FACTS);
 	identifier_copy(&facts->id, DatumGetTextPP(value[KEYS_ID]));
 	identifier_copy(&facts->workspace_id, DatumGetTextPP(value[KEYS_WORKSPACE_ID]));
 	facts->secret = *DatumGetApiKeyP(value[KEYS_SECRET]);
@@ -223,20 +332,43 @@ read_key(HeapTuple tuple, TupleDesc descriptor, KeyFacts *facts)
 	facts->expires_at = time_or(value[KEYS_EXPIRES_AT], null[KEYS_EXPIRES_AT], DT_NOEND);
 	facts->revoked = !null[KEYS_REVOKED_AT];
 	facts->compromised = !null[KEYS_COMPROMISED_AT];
-	facts->meta = null[KEYS_META] ? (Datum) 0 :
-		PointerGetDatum(PG_DETOAST_DATUM_COPY(value[KEYS_META]));
-	facts->imported = DatumGetBool(value[KEYS_IMPORTED]);
+	facts->meta = 0;
+	if (reader->with_meta)
+	{
+		bool		no_meta;
+		Datum		meta = slot_getattr(slot, KEYS_META, &no_meta);
+
+		if (!no_meta)
+			facts->meta = PointerGetDatum(PG_DETOAST_DATUM_COPY(plain_value(meta)));
+	}
 }
 
-static void
-scan_key(StoreScan *scan, KeyFacts *facts)
+/* For rows of keys that no scan found; kept, since it costs more than a row. */
+static TupleTableSlot *
+slot_of_keys(Relation keys)
 {
-	bool		copied;
-	HeapTuple	tuple = ExecFetchSlotHeapTuple(scan->slot, false, &copied);
+	static TupleTableSlot *slot = NULL;
+	static uint64 described_at;
 
-	read_key(tuple, RelationGetDescr(scan->table), facts);
-	if (copied)
-		heap_freetuple(tuple);
+	if (slot == NULL || unlikely(described_at != catalog_current()))
+	{
+		TupleTableSlot *old = slot;
+		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+		slot = NULL;
+		if (old != NULL)
+		{
+			TupleDesc	descriptor = old->tts_tupleDescriptor;
+
+			ExecDropSingleTupleTableSlot(old);
+			FreeTupleDesc(descriptor);
+		}
+		described_at = catalog_current();
+		slot = MakeSingleTupleTableSlot(CreateTupleDescCopyConstr(RelationGetDescr(keys)),
+										&TTSOpsHeapTuple);
+		MemoryContextSwitchTo(caller);
+	}
+	return slot;
 }
 
 /* A hash index knows the hash only. */
@@ -284,18 +416,32 @@ read_pinned(Relation table, const RowHint *at, Snapshot snapshot, HeapTuple tupl
 	return found;
 }
 
+/* For verification: NULL where the table is gone */
+static Relation
+open_table(StoreReader *reader, CatalogRelation which)
+{
+	if (lock_table(which, AccessShareLock))
+		return table_open(catalog_relation(which), NoLock);
+	reader->missing = true;
+	return NULL;
+}
+
 /* Gives the pin back. */
 static bool
-read_pinned_key(Relation keys, RowHint *at, Snapshot snapshot,
+read_pinned_key(StoreReader *reader, Relation keys, RowHint *at,
 				const ApiKey *secret, KeyFacts *facts)
 {
 	HeapTupleData tuple;
-	bool		found = read_pinned(keys, at, snapshot, &tuple);
+	bool		found = read_pinned(keys, at, reader->snapshot, &tuple);
 
 	if (found)
 	{
+		TupleTableSlot *slot = slot_of_keys(keys);
+
 		at->offset = (uint16) ((char *) tuple.t_data - (char *) BufferGetPage(at->buffer));
-		read_key(&tuple, RelationGetDescr(keys), facts);
+		ExecStoreHeapTuple(&tuple, slot, false);
+		read_key(reader, slot, facts);
+		ExecClearTuple(slot);
 		found = crypto_equal(secret, &facts->secret, sizeof(ApiKey));
 	}
 	ReleaseBuffer(at->buffer);
@@ -303,10 +449,10 @@ read_pinned_key(Relation keys, RowHint *at, Snapshot snapshot,
 }
 
 static bool
-key_by_index(Relation keys, Snapshot snapshot, const ApiKey *secret, KeyFacts *facts)
+key_by_index(StoreReader *reader, Relation keys, const ApiKey *secret, KeyFacts *facts)
 {
 	Relation	index = index_open(catalog_relation(CATALOG_KEYS_BY_SECRET), AccessShareLock);
-	IndexScanDesc scan = compat_index_beginscan(keys, index, snapshot, 1);
+	IndexScanDesc scan = compat_index_beginscan(keys, index, reader->snapshot, 1);
 	ScanKeyData key;
 	ItemPointer tid;
 	bool		found = false;
@@ -317,12 +463,12 @@ key_by_index(Relation keys, Snapshot snapshot, const ApiKey *secret, KeyFacts *f
 	{
 		RowHint		row = {.tid = *tid,.buffer = ReadBuffer(keys, ItemPointerGetBlockNumber(tid))};
 
-		found = read_pinned_key(keys, &row, snapshot, secret, facts);
+		found = read_pinned_key(reader, keys, &row, secret, facts);
 		if (found)
 			hints_remember(secret, &row);
 	}
 	index_endscan(scan);
-	index_close(index, NoLock);
+	index_close(index, AccessShareLock);
 	return found;
 }
 
@@ -333,11 +479,11 @@ key_by_scan(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
 	StoreScan	scan;
 	bool		found;
 
-	store_scan_begin(&scan, reader, CATALOG_KEYS, CATALOG_KEYS_BY_SECRET,
-					 AccessShareLock, ApiKeyPGetDatum(secret));
+	if (!begin_scan(&scan, reader, CATALOG_KEYS, CATALOG_KEYS_BY_SECRET, ApiKeyPGetDatum(secret)))
+		return false;
 	found = next_with_secret(&scan, KEYS_SECRET, secret);
 	if (found)
-		scan_key(&scan, facts);
+		read_key(reader, scan.slot, facts);
 	store_scan_end(&scan);
 	return found;
 }
@@ -354,10 +500,12 @@ store_key_by_secret(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
 		return key_by_scan(reader, secret, facts);
 
 	hinted = hints_find(secret, &row);
-	keys = table_open(catalog_relation(CATALOG_KEYS), AccessShareLock);
+	keys = open_table(reader, CATALOG_KEYS);
+	if (keys == NULL)
+		return false;
 	found = (hinted && pin_hinted(keys, &row) &&
-			 read_pinned_key(keys, &row, reader->snapshot, secret, facts)) ||
-		key_by_index(keys, reader->snapshot, secret, facts);
+			 read_pinned_key(reader, keys, &row, secret, facts)) ||
+		key_by_index(reader, keys, secret, facts);
 	table_close(keys, NoLock);
 	return found;
 }
@@ -368,13 +516,31 @@ store_key_by_id(StoreReader *reader, const text *id, KeyFacts *facts)
 	StoreScan	scan;
 	bool		found;
 
-	store_scan_begin(&scan, reader, CATALOG_KEYS, CATALOG_KEYS_BY_ID,
-					 AccessShareLock, PointerGetDatum(id));
+	if (!begin_scan(&scan, reader, CATALOG_KEYS, CATALOG_KEYS_BY_ID, PointerGetDatum(id)))
+		return false;
 	found = store_scan_next(&scan);
 	if (found)
-		scan_key(&scan, facts);
+		read_key(reader, scan.slot, facts);
 	store_scan_end(&scan);
 	return found;
+}
+
+bool
+store_key_is_imported(const text *id)
+{
+	StoreReader reader;
+	StoreScan	scan;
+	bool		imported = false;
+	bool		null;
+
+	store_reader_begin(&reader);
+	store_scan_begin(&scan, &reader, CATALOG_KEYS, CATALOG_KEYS_BY_ID,
+					 AccessShareLock, PointerGetDatum(id));
+	if (store_scan_next(&scan))
+		imported = DatumGetBool(store_scan_value(&scan, KEYS_IMPORTED, &null));
+	store_scan_end(&scan);
+	store_reader_end(&reader);
+	return imported;
 }
 
 bool
@@ -383,8 +549,9 @@ store_retired(StoreReader *reader, const ApiKey *secret, RetiredFacts *facts)
 	StoreScan	scan;
 	bool		found;
 
-	store_scan_begin(&scan, reader, CATALOG_RETIRED_SECRETS, CATALOG_RETIRED_SECRETS_BY_SECRET,
-					 AccessShareLock, ApiKeyPGetDatum(secret));
+	if (!begin_scan(&scan, reader, CATALOG_RETIRED_SECRETS, CATALOG_RETIRED_SECRETS_BY_SECRET,
+					ApiKeyPGetDatum(secret)))
+		return false;
 	found = next_with_secret(&scan, RETIRED_SECRET, secret);
 	if (found)
 	{
@@ -394,6 +561,36 @@ store_retired(StoreReader *reader, const ApiKey *secret, RetiredFacts *facts)
 	}
 	store_scan_end(&scan);
 	return found;
+}
+
+static List *
+add_secret(StoreScan *scan, int column, List *secrets)
+{
+	ApiKey	   *secret = palloc(sizeof(ApiKey));
+	bool		null;
+
+	*secret = *DatumGetApiKeyP(store_scan_value(scan, column, &null));
+	return lappend(secrets, secret);
+}
+
+List *
+store_secrets(StoreReader *reader, const text *key_id)
+{
+	StoreScan	scan;
+	List	   *secrets = NIL;
+
+	store_scan_begin(&scan, reader, CATALOG_KEYS, CATALOG_KEYS_BY_ID,
+					 AccessShareLock, PointerGetDatum(key_id));
+	while (store_scan_next(&scan))
+		secrets = add_secret(&scan, KEYS_SECRET, secrets);
+	store_scan_end(&scan);
+
+	store_scan_begin(&scan, reader, CATALOG_RETIRED_SECRETS, CATALOG_RETIRED_SECRETS_BY_KEY,
+					 AccessShareLock, PointerGetDatum(key_id));
+	while (store_scan_next(&scan))
+		secrets = add_secret(&scan, RETIRED_SECRET, secrets);
+	store_scan_end(&scan);
+	return secrets;
 }
 
 static const struct
@@ -406,13 +603,20 @@ static const struct
 	[STORE_OBJECTS] = {CATALOG_KEY_OBJECTS, CATALOG_KEY_OBJECTS_BY_KEY},
 };
 
-static void
-restriction_scan_begin(StoreScan *scan, StoreReader *reader, StoreRestriction which,
+static bool
+begin_restriction_scan(StoreScan *scan, StoreReader *reader, StoreRestriction which,
 					   const text *key_id)
 {
-	store_scan_begin(scan, reader, restriction_relations[which].table,
-					 restriction_relations[which].index,
-					 AccessShareLock, PointerGetDatum(key_id));
+	return begin_scan(scan, reader, restriction_relations[which].table,
+					  restriction_relations[which].index, PointerGetDatum(key_id));
+}
+
+static Datum
+restriction_value(StoreScan *scan)
+{
+	bool		null;
+
+	return plain_value(store_scan_value(scan, RESTRICTION_VALUE, &null));
 }
 
 List *
@@ -420,15 +624,11 @@ store_restrictions(StoreReader *reader, StoreRestriction which, const text *key_
 {
 	StoreScan	scan;
 	List	   *values = NIL;
-	bool		null;
 
-	restriction_scan_begin(&scan, reader, which, key_id);
+	if (!begin_restriction_scan(&scan, reader, which, key_id))
+		return NIL;
 	while (store_scan_next(&scan))
-	{
-		Datum		value = store_scan_value(&scan, RESTRICTION_VALUE, &null);
-
-		values = lappend(values, PG_DETOAST_DATUM_COPY(value));
-	}
+		values = lappend(values, PG_DETOAST_DATUM_COPY(restriction_value(&scan)));
 	store_scan_end(&scan);
 	return values;
 }
@@ -442,19 +642,21 @@ hinted_restriction_fits(StoreReader *reader, StoreRestriction which, const KeyFa
 						StoreFits fits, const void *asked)
 {
 	const RowHint *hint = restriction_hint(which, &facts->secret);
-	Relation	table = table_open(catalog_relation(restriction_relations[which].table),
-								   AccessShareLock);
-	TupleDesc	descriptor = RelationGetDescr(table);
+	Relation	table = open_table(reader, restriction_relations[which].table);
 	HeapTupleData tuple;
+	TupleDesc	descriptor;
 	bool		null;
 	bool		found = false;
 
+	if (table == NULL)
+		return false;
+	descriptor = RelationGetDescr(table);
 	if (BufferIsValid(hint->buffer) && pin_hinted(table, hint))
 	{
 		found = read_pinned(table, hint, reader->snapshot, &tuple) &&
 			identifier_equals(&facts->id, DatumGetTextPP(heap_getattr(&tuple, RESTRICTION_KEY_ID,
 																	  descriptor, &null))) &&
-			fits(heap_getattr(&tuple, RESTRICTION_VALUE, descriptor, &null), asked);
+			fits(plain_value(heap_getattr(&tuple, RESTRICTION_VALUE, descriptor, &null)), asked);
 		ReleaseBuffer(hint->buffer);
 	}
 	table_close(table, NoLock);
@@ -477,7 +679,6 @@ store_restriction_fits(StoreReader *reader, StoreRestriction which, const KeyFac
 	StoreScan	scan;
 	text	   *key_id;
 	bool		found = false;
-	bool		null;
 
 	/* A SERIALIZABLE transaction reads by scans only; see the head of this file. */
 	if (!IsolationIsSerializable() &&
@@ -485,9 +686,10 @@ store_restriction_fits(StoreReader *reader, StoreRestriction which, const KeyFac
 		return true;
 
 	key_id = cstring_to_text(facts->id.text);
-	restriction_scan_begin(&scan, reader, which, key_id);
+	if (!begin_restriction_scan(&scan, reader, which, key_id))
+		return false;
 	while (!found && store_scan_next(&scan))
-		found = fits(store_scan_value(&scan, RESTRICTION_VALUE, &null), asked);
+		found = fits(restriction_value(&scan), asked);
 	if (found)
 		remember_restriction(&scan, which, facts);
 	store_scan_end(&scan);
@@ -514,8 +716,9 @@ store_workspace_state(StoreReader *reader, const Identifier *id, WorkspaceState 
 	}
 
 	value = cstring_to_text_with_len(id->text, length);
-	store_scan_begin(&scan, reader, CATALOG_WORKSPACES, CATALOG_WORKSPACES_BY_ID,
-					 AccessShareLock, PointerGetDatum(value));
+	if (!begin_scan(&scan, reader, CATALOG_WORKSPACES, CATALOG_WORKSPACES_BY_ID,
+					PointerGetDatum(value)))
+		return false;
 	found = store_scan_next(&scan);
 	if (found)
 		*state = catalog_workspace_state(DatumGetObjectId(store_scan_value(&scan, WORKSPACES_STATE, &null)));
@@ -614,10 +817,9 @@ digest_is_taken(CatalogRelation table, CatalogRelation index, int column,
 			taken = true;
 			wait_for = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
 		}
-		if (TransactionIdIsValid(wait_for))
-			XactLockTableWait(wait_for, scan.table, &scan.slot->tts_tid,
-							  XLTW_RecheckExclusionConstr);
 		store_scan_end(&scan);
+		if (TransactionIdIsValid(wait_for))
+			XactLockTableWait(wait_for, NULL, NULL, XLTW_None);
 	} while (TransactionIdIsValid(wait_for));
 	return taken;
 }

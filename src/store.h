@@ -23,7 +23,9 @@
 typedef struct StoreReader
 {
 	Snapshot	snapshot;
-	uint64		generation;
+	uint64		generation;		/* of the catalog, before the snapshot */
+	bool		missing;		/* a table was not there to be read */
+	bool		with_meta;		/* keys are to be handed out with their meta */
 } StoreReader;
 
 /* A scan of the rows whose first index column equals one value */
@@ -47,12 +49,11 @@ typedef struct KeyFacts
 	bool		disabled;
 	bool		permissions_restricted;
 	bool		networks_restricted;
-	bool		imported;
 	TimestampTz not_before;		/* -infinity where there is no bound */
 	TimestampTz expires_at;		/* infinity where there is no bound */
 	bool		revoked;
 	bool		compromised;
-	Datum		meta;			/* detoasted, or 0 for a NULL */
+	Datum		meta;			/* detoasted; 0 for a NULL, and without with_meta */
 } KeyFacts;
 
 typedef struct RetiredFacts
@@ -62,7 +63,10 @@ typedef struct RetiredFacts
 	TimestampTz compromised_at; /* infinity where it was not reported */
 } RetiredFacts;
 
-/* Column numbers of what is read directly */
+/*
+ * Column numbers of what is read directly.  A table may have others, which this
+ * library does not know: they are never read.
+ */
 #define KEYS_ID						1
 #define KEYS_WORKSPACE_ID			2
 #define KEYS_SECRET					3
@@ -75,9 +79,9 @@ typedef struct RetiredFacts
 #define KEYS_EXPIRES_AT				10
 #define KEYS_REVOKED_AT				11
 #define KEYS_COMPROMISED_AT			12
+#define KEYS_FACTS					12	/* of all these, the last one */
 #define KEYS_META					13
 #define KEYS_IMPORTED				16
-#define KEYS_COLUMNS				20
 
 #define RETIRED_SECRET				1
 #define RETIRED_KEY_ID				2
@@ -102,14 +106,29 @@ typedef struct RetiredFacts
 #define RESTRICTION_KEY_ID			1
 #define RESTRICTION_VALUE			2
 
+/*
+ * Locks all tables that are read here, and then takes the snapshot: so none of
+ * them was rewritten since, and what is in the new one is seen.
+ */
 extern void store_reader_begin(StoreReader *reader);
 
 /*
- * Without the bookkeeping that lets others begin and end readers meanwhile:
- * for reads through this room only.  It needs no end.
+ * Verification locks only what it comes to read, as it comes to it.  So at its
+ * end it asks whether a table was changed or dropped meanwhile, for which it may
+ * have waited; if so, it reads once more, with everything locked first.  Where
+ * the tables are gone, nothing is found.
  */
-extern void store_reader_begin_brief(StoreReader *reader);
+extern void store_reader_begin_brief(StoreReader *reader, bool with_meta);
+extern bool store_reader_is_outdated(const StoreReader *reader);
+extern void store_reader_begin_anew(StoreReader *reader);
+
 extern void store_reader_end(StoreReader *reader);
+
+/*
+ * Who will write in this call locks what it may write, before it reads there:
+ * who reads first, by an index, and then wants more, deadlocks with REINDEX.
+ */
+extern void store_lock_for_writing(void);
 
 extern void store_scan_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
 							 CatalogRelation index, LOCKMODE lock, Datum value);
@@ -139,6 +158,12 @@ extern List *store_restrictions(StoreReader *reader, StoreRestriction which, con
 typedef bool (*StoreFits) (Datum value, const void *asked);
 extern bool store_restriction_fits(StoreReader *reader, StoreRestriction which,
 								   const KeyFacts *facts, StoreFits fits, const void *asked);
+
+/* Was the key made elsewhere? */
+extern bool store_key_is_imported(const text *id);
+
+/* The secrets that a key has and had, as pointers to ApiKey */
+extern List *store_secrets(StoreReader *reader, const text *key_id);
 
 extern bool store_workspace_was_approved(StoreReader *reader, const text *id, bool *exists);
 

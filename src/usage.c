@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -17,6 +18,10 @@
 PG_FUNCTION_INFO_V1(usage_unflushed);
 
 #define USAGE_COLUMNS	5
+
+static const ResultColumns columns = {
+	USAGE_COLUMNS, {INT8OID, INT8OID, TIMESTAMPTZOID, INETOID, TIMESTAMPTZOID}
+};
 
 Datum
 usage_unflushed(PG_FUNCTION_ARGS)
@@ -48,5 +53,5 @@ usage_unflushed(PG_FUNCTION_ARGS)
 		if (!nulls[3])
 			values[3] = usage_client_datum(&counts.last_client);
 	}
-	return result_row(fcinfo, values, nulls);
+	return result_row(fcinfo, &columns, values, nulls);
 }

@@ -220,27 +220,38 @@ verdict_reach(StoreReader *reader, const ApiKey *secret, const VerdictRequest *r
 }
 
 void
-verdict_present(StoreReader *reader, const ApiKey *secret, const VerdictRequest *request,
-				Verdict *verdict)
+verdict_count(const VerdictRequest *request, const Verdict *verdict)
 {
-	verdict_reach(reader, secret, request, verdict);
 	if (verdict->code >= VERDICT_ROLLED)
 		usage_count(&verdict->facts.id, verdict->code == VERDICT_VALID, verdict->retired,
 					verdict->at, request->client);
 }
 
-void
-verdict_of_handle(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
+static void
+present(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
 {
 	StoreReader reader;
 
+	store_reader_begin_brief(&reader, request->with_meta);
+	verdict_reach(&reader, secret, request, verdict);
+	if (unlikely(store_reader_is_outdated(&reader)))
+	{
+		store_reader_begin_anew(&reader);
+		verdict_reach(&reader, secret, request, verdict);
+	}
+	store_reader_end(&reader);
+	verdict_count(request, verdict);
+}
+
+void
+verdict_of_handle(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
+{
 	if (standby_is_stale())
 	{
 		verdict->code = VERDICT_STALE_STANDBY;
 		return;
 	}
-	store_reader_begin_brief(&reader);
-	verdict_present(&reader, secret, request, verdict);
+	present(secret, request, verdict);
 }
 
 bool
@@ -272,10 +283,8 @@ void
 verdict_of_text(Datum key, bool null, const VerdictRequest *request, Verdict *verdict)
 {
 	ApiKey		secret;
-	StoreReader reader;
 
 	if (!verdict_begin(key, null, &secret, verdict))
 		return;
-	store_reader_begin_brief(&reader);
-	verdict_present(&reader, &secret, request, verdict);
+	present(&secret, request, verdict);
 }

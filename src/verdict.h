@@ -40,6 +40,7 @@ typedef struct VerdictRequest
 	const inet *client;
 	const text *object_id;
 	Oid			mode;
+	bool		with_meta;		/* the answer hands out the key's meta */
 } VerdictRequest;
 
 typedef struct Verdict
@@ -67,12 +68,9 @@ extern bool verdict_begin(Datum key, bool null, ApiKey *secret, Verdict *verdict
 extern void verdict_of_text(Datum key, bool null, const VerdictRequest *request, Verdict *verdict);
 extern void verdict_of_handle(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict);
 
-/* Within a reader of the caller's; of a key that is presented, and so counted */
-extern void verdict_present(StoreReader *reader, const ApiKey *secret,
-							const VerdictRequest *request, Verdict *verdict);
-
-/* Likewise, but no one uses the key. */
+/* Within a reader of the caller's, who counts it where the key is presented */
 extern void verdict_reach(StoreReader *reader, const ApiKey *secret,
 						  const VerdictRequest *request, Verdict *verdict);
+extern void verdict_count(const VerdictRequest *request, const Verdict *verdict);
 
 #endif							/* FALUKEYS_VERDICT_H */

@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -17,19 +18,28 @@ PG_FUNCTION_INFO_V1(verify_key);
 PG_FUNCTION_INFO_V1(verify_key_allows);
 PG_FUNCTION_INFO_V1(verify_handle_allows);
 
-#define VERDICT_COLUMNS	8
+/* As type verdict has them */
+static const ResultColumns columns = {
+	8, {BOOLOID, TEXTOID, TEXTOID, TEXTOID, RESULT_ENUM, RESULT_ENUM, TIMESTAMPTZOID, JSONBOID}
+};
+
+void
+verify_prepare(FunctionCallInfo fcinfo)
+{
+	result_prepare(fcinfo, &columns);
+}
 
 Datum
 verify_verdict_datum(FunctionCallInfo fcinfo, const Verdict *verdict)
 {
 	const KeyFacts *facts = &verdict->facts;
-	Datum		values[VERDICT_COLUMNS];
-	bool		nulls[VERDICT_COLUMNS] = {false};
+	Datum		values[RESULT_MAX_COLUMNS];
+	bool		nulls[RESULT_MAX_COLUMNS] = {false};
 
 	values[0] = BoolGetDatum(verdict->code == VERDICT_VALID);
 	values[1] = CStringGetTextDatum(verdict_code_name(verdict->code));
 	if (verdict->code < VERDICT_ROLLED)
-		memset(nulls + 2, true, VERDICT_COLUMNS - 2);
+		memset(nulls + 2, true, columns.count - 2);
 	else
 	{
 		values[2] = CStringGetTextDatum(facts->id.text);
@@ -41,7 +51,7 @@ verify_verdict_datum(FunctionCallInfo fcinfo, const Verdict *verdict)
 		values[7] = facts->meta;
 		nulls[7] = facts->meta == 0;
 	}
-	return result_row(fcinfo, values, nulls);
+	return result_row(fcinfo, &columns, values, nulls);
 }
 
 /* Arguments of verify_key and authenticate */
@@ -52,6 +62,7 @@ verify_request(FunctionCallInfo fcinfo, VerdictRequest *request)
 	request->client = PG_ARGISNULL(2) ? NULL : PG_GETARG_INET_PP(2);
 	request->object_id = PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3);
 	request->mode = PG_ARGISNULL(4) ? InvalidOid : PG_GETARG_OID(4);
+	request->with_meta = true;
 }
 
 Datum
@@ -60,6 +71,7 @@ verify_key(PG_FUNCTION_ARGS)
 	VerdictRequest request;
 	Verdict		verdict;
 
+	verify_prepare(fcinfo);
 	verify_request(fcinfo, &request);
 	verdict_of_text(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request, &verdict);
 	return verify_verdict_datum(fcinfo, &verdict);

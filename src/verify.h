@@ -11,6 +11,11 @@
 
 #include "verdict.h"
 
+/*
+ * Looks the verdict's type up before the key is verified: an error after that
+ * would hide that it was used.
+ */
+extern void verify_prepare(FunctionCallInfo fcinfo);
 extern void verify_request(FunctionCallInfo fcinfo, VerdictRequest *request);
 extern Datum verify_verdict_datum(FunctionCallInfo fcinfo, const Verdict *verdict);
 

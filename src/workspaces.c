@@ -64,6 +64,7 @@ workspaces_create(PG_FUNCTION_ARGS)
 		access_check_administrator(administrator);
 	}
 
+	store_lock_for_writing();
 	statement_begin(&statement);
 	STATEMENT_RUN("INSERT INTO falukeys.workspaces (name) VALUES ($1) RETURNING id",
 				  parameter_text(name));
@@ -104,6 +105,7 @@ workspaces_approve(PG_FUNCTION_ARGS)
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
 	Statement	statement;
 
+	store_lock_for_writing();
 	statement_begin(&statement);
 	switch (lock_workspace(workspace))
 	{
@@ -133,6 +135,7 @@ workspaces_suspend(PG_FUNCTION_ARGS)
 	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	Statement	statement;
 
+	store_lock_for_writing();
 	statement_begin(&statement);
 	switch (lock_workspace(workspace))
 	{
@@ -158,6 +161,7 @@ workspaces_resume(PG_FUNCTION_ARGS)
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
 	Statement	statement;
 
+	store_lock_for_writing();
 	statement_begin(&statement);
 	if (lock_workspace(workspace) != WORKSPACE_SUSPENDED)
 		guards_refuse("only a suspended workspace can be resumed", NULL);
@@ -174,6 +178,7 @@ workspaces_close(PG_FUNCTION_ARGS)
 	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	Statement	statement;
 
+	store_lock_for_writing();
 	statement_begin(&statement);
 	if (lock_workspace(workspace) == WORKSPACE_CLOSED)
 		notice_nothing_to_do(workspace, "closed");
@@ -194,6 +199,7 @@ workspaces_add_member(PG_FUNCTION_ARGS)
 	Statement	statement;
 
 	argument_require(fcinfo, 2, "role");
+	store_lock_for_writing();
 	access_check_workspace(workspace, ACCESS_ADMINISTRATOR);
 	statement_begin(&statement);
 	/* The guard locks it after the member's row, so two of us would wait for each other. */
@@ -214,6 +220,7 @@ workspaces_remove_member(PG_FUNCTION_ARGS)
 
 	argument_require(fcinfo, 1, "member");
 	member = PG_GETARG_OID(1);
+	store_lock_for_writing();
 	access_check_workspace(workspace, ACCESS_ADMINISTRATOR);
 	statement_begin(&statement);
 	(void) lock_workspace(workspace);
