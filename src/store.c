@@ -28,6 +28,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
+#include "funcapi.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -57,7 +58,7 @@ static CachedWorkspace workspace_cache[WORKSPACE_CACHE_SIZE];
 
 extern Datum apikey_eq(PG_FUNCTION_ARGS);
 
-/* Always locked in this order */
+/* Always locked in this order, as DROP EXTENSION does */
 static const CatalogRelation tables[] = {
 	CATALOG_WORKSPACES,
 	CATALOG_MEMBERS,
@@ -74,7 +75,7 @@ static const CatalogRelation tables[] = {
  * have waited for the lock.
  */
 static bool
-lock_table(CatalogRelation which, LOCKMODE lock)
+lock_table(CatalogRelation which)
 {
 	for (;;)
 	{
@@ -82,11 +83,30 @@ lock_table(CatalogRelation which, LOCKMODE lock)
 
 		if (!OidIsValid(table))
 			return false;
-		LockRelationOid(table, lock);
+		LockRelationOid(table, AccessShareLock);
 		if (catalog_find_relation(which) == table)
 			return true;
-		UnlockRelationOid(table, lock);
+		UnlockRelationOid(table, AccessShareLock);
 	}
+}
+
+/*
+ * Without waiting: a table that someone changes is read once all are locked.
+ * To wait here, holding what was locked before, could be a deadlock.
+ */
+static bool
+lock_at_once(StoreReader *reader, CatalogRelation which)
+{
+	Oid			table = catalog_find_relation(which);
+
+	reader->missing |= !OidIsValid(table) ||
+		!ConditionalLockRelationOid(table, AccessShareLock);
+	if (reader->missing)
+		return false;
+	if (reader->locks < STORE_MAX_LOCKS)
+		reader->locked[reader->locks++] = table;
+	reader->missing = catalog_find_relation(which) != table;
+	return !reader->missing;
 }
 
 static bool
@@ -94,7 +114,7 @@ lock_tables(void)
 {
 	for (int i = 0; i < lengthof(tables); i++)
 	{
-		if (!lock_table(tables[i], AccessShareLock))
+		if (!lock_table(tables[i]))
 			return false;
 	}
 	return true;
@@ -109,6 +129,7 @@ take_snapshot(StoreReader *reader)
 {
 	reader->generation = catalog_generation();
 	reader->missing = false;
+	reader->locks = 0;
 	reader->snapshot = RegisterSnapshot(GetLatestSnapshot());
 }
 
@@ -138,6 +159,8 @@ void
 store_reader_begin_anew(StoreReader *reader)
 {
 	UnregisterSnapshot(reader->snapshot);
+	for (int i = 0; i < reader->locks; i++)
+		UnlockRelationOid(reader->locked[i], AccessShareLock);
 	(void) lock_tables();
 	take_snapshot(reader);
 }
@@ -218,16 +241,13 @@ open_reader_scan(StoreScan *scan, StoreReader *reader, CatalogRelation table,
 			  table, index, lock, value);
 }
 
-/* For verification: false where the table is gone */
+/* For verification: false where the table is not to be had */
 static bool
 begin_scan(StoreScan *scan, StoreReader *reader, CatalogRelation table,
 		   CatalogRelation index, Datum value)
 {
-	if (!lock_table(table, AccessShareLock))
-	{
-		reader->missing = true;
+	if (!lock_at_once(reader, table))
 		return false;
-	}
 	open_reader_scan(scan, reader, table, index, NoLock, &value);
 	return true;
 }
@@ -416,14 +436,11 @@ read_pinned(Relation table, const RowHint *at, Snapshot snapshot, HeapTuple tupl
 	return found;
 }
 
-/* For verification: NULL where the table is gone */
+/* For verification: NULL where the table is not to be had */
 static Relation
 open_table(StoreReader *reader, CatalogRelation which)
 {
-	if (lock_table(which, AccessShareLock))
-		return table_open(catalog_relation(which), NoLock);
-	reader->missing = true;
-	return NULL;
+	return lock_at_once(reader, which) ? table_open(catalog_relation(which), NoLock) : NULL;
 }
 
 /* Gives the pin back. */
@@ -763,7 +780,12 @@ store_mode_settings(Oid mode)
 	while (settings == 0 && table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		if (DatumGetObjectId(slot_getattr(slot, 1, &null)) == mode)
-			settings = ExecFetchSlotHeapTupleDatum(slot);
+		{
+			/* Not as it is stored: a column may have been added since. */
+			slot_getallattrs(slot);
+			settings = HeapTupleGetDatum(heap_form_tuple(slot->tts_tupleDescriptor,
+														 slot->tts_values, slot->tts_isnull));
+		}
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);

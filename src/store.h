@@ -19,13 +19,17 @@
 #include "catalog.h"
 #include "identifier.h"
 
+#define STORE_MAX_LOCKS		16
+
 /* All reads between begin and end see the same: what was committed at begin. */
 typedef struct StoreReader
 {
 	Snapshot	snapshot;
 	uint64		generation;		/* of the catalog, before the snapshot */
-	bool		missing;		/* a table was not there to be read */
+	bool		missing;		/* a table was not to be had */
 	bool		with_meta;		/* keys are to be handed out with their meta */
+	int			locks;			/* taken for what was read */
+	Oid			locked[STORE_MAX_LOCKS];
 } StoreReader;
 
 /* A scan of the rows whose first index column equals one value */
@@ -113,10 +117,10 @@ typedef struct RetiredFacts
 extern void store_reader_begin(StoreReader *reader);
 
 /*
- * Verification locks only what it comes to read, as it comes to it.  So at its
- * end it asks whether a table was changed or dropped meanwhile, for which it may
- * have waited; if so, it reads once more, with everything locked first.  Where
- * the tables are gone, nothing is found.
+ * Verification locks only what it comes to read, as it comes to it, and finds
+ * nothing in a table that others have locked.  So at its end it asks whether it
+ * missed one, or one was changed meanwhile; if so, it reads once more, with
+ * everything locked first.  Where the tables are gone, nothing is found.
  */
 extern void store_reader_begin_brief(StoreReader *reader, bool with_meta);
 extern bool store_reader_is_outdated(const StoreReader *reader);
