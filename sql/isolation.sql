@@ -469,6 +469,153 @@ SELECT falukeys.release_table('isolation_dormant'), falukeys.release_table('isol
 SET ROLE isolation_app;
 SELECT pg_temp.seen('nobody', 'SELECT * FROM isolation_dormant') AS dormant, pg_temp.seen('nobody', 'SELECT * FROM isolation_policed') AS policed;
 
+--
+-- Nothing that the owner can write becomes a statement or a setting of who releases the table.
+--
+RESET ROLE;
+DROP TABLE isolation_states;
+SET ROLE isolation_owner;
+CREATE TABLE isolation_hostile (workspace_id text DEFAULT E'back\\slash '' ; quote' || ('2020-02-01'::date + 1), mode text DEFAULT ('{a,NULL}'::text[])[2] = NULL, body text);
+CREATE TABLE isolation_states AS SELECT 'isolation_hostile' AS t, pg_temp.state('isolation_hostile') AS before;
+SET standard_conforming_strings = off;
+SET datestyle = 'German';
+SET transform_null_equals = on;
+SELECT falukeys.isolate_table('isolation_hostile');
+RESET standard_conforming_strings;
+RESET datestyle;
+RESET transform_null_equals;
+COMMENT ON POLICY falukeys_isolation_read ON isolation_hostile IS
+	'{"workspace_column": "workspace_id", "workspace_default": "1; SET SESSION AUTHORIZATION DEFAULT; CREATE TABLE isolation_captured AS SELECT session_user; SET search_path = isolation", "mode_column": "mode", "mode_default": "1; SET work_mem = 1234", "row_security": "true", "forced": "true"}';
+RESET ROLE;
+BEGIN;
+SELECT falukeys.release_table('isolation_hostile');
+SELECT to_regclass('isolation_captured') AS captured, current_setting('work_mem') <> '1234kB' AS kept, current_setting('search_path') AS search_path, current_user = session_user AS same;
+SELECT t, before = pg_temp.state(t::regclass) AS same FROM isolation_states;
+COMMIT;
+-- nor what is set while acting as the owner
+CREATE FUNCTION isolation_setting() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('falukeys.acting_for', 'left behind', true), set_config('search_path', 'left_behind', true);
+END $$;
+CREATE EVENT TRIGGER isolation_setting ON ddl_command_end EXECUTE FUNCTION isolation_setting();
+BEGIN;
+SELECT falukeys.isolate_table('isolation_hostile');
+SELECT current_setting('falukeys.acting_for') AS acting_for, current_setting('search_path') AS search_path;
+SELECT falukeys.release_table('isolation_hostile');
+SELECT current_setting('falukeys.acting_for') AS acting_for, current_setting('search_path') AS search_path;
+COMMIT;
+DROP EVENT TRIGGER isolation_setting;
+DROP FUNCTION isolation_setting();
+-- What was before is nobody's to write, and is one expression even if it were.
+SET ROLE isolation_owner;
+SELECT falukeys.isolate_table('isolation_hostile');
+UPDATE falukeys.isolated_tables SET mode_default = 'true';
+RESET ROLE;
+GRANT pg_write_all_data, pg_read_all_data TO isolation_someone;
+SET ROLE isolation_someone;
+UPDATE falukeys.isolated_tables SET mode_default = 'true' WHERE target = 'isolation_hostile'::regclass;
+TRUNCATE falukeys.isolated_tables;
+RESET ROLE;
+TRUNCATE falukeys.isolated_tables;
+REVOKE pg_write_all_data, pg_read_all_data FROM isolation_someone;
+CREATE FUNCTION pg_temp.released_with(expression text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE falukeys.isolated_tables SET workspace_default = expression WHERE target = 'isolation_hostile'::regclass;
+	PERFORM falukeys.release_table('isolation_hostile');
+	RAISE SQLSTATE 'DONE0';
+EXCEPTION
+	WHEN SQLSTATE 'DONE0' THEN RETURN 'released';
+	WHEN OTHERS THEN RETURN SQLSTATE;
+END $$;
+SELECT expression, pg_temp.released_with(expression)
+  FROM unnest(ARRAY['upper(''x'')', '''x''; CREATE TABLE isolation_captured ()', '''x'', ALTER COLUMN body SET DEFAULT 1', '''x'', ''y''', '''x'' AS y', '''x'' FROM pg_class',
+	'(SELECT ''x'')', 'body', '*', '''x'' UNION SELECT ''y''', '''x'' LIMIT 1', '', 'isolation_missing()']) expression;
+SELECT falukeys.release_table('isolation_hostile');
+SELECT t, before = pg_temp.state(t::regclass) AS same FROM isolation_states;
+
+--
+-- What happens to a table while it is isolated
+--
+SET ROLE isolation_owner;
+CREATE TABLE isolation_moved (dropped integer, workspace_id text DEFAULT 'a workspace', mode text DEFAULT 'a mode', body text);
+ALTER TABLE isolation_moved DROP COLUMN dropped;
+SELECT falukeys.isolate_table('isolation_moved');
+ALTER TABLE isolation_moved RENAME COLUMN workspace_id TO swapped;
+ALTER TABLE isolation_moved RENAME COLUMN mode TO workspace_id;
+ALTER TABLE isolation_moved RENAME COLUMN swapped TO mode;
+ALTER TABLE isolation_moved RENAME TO "Isolation; moved";
+CREATE TABLE isolation_moved (workspace_id text, mode text);
+SELECT falukeys.release_table('isolation_moved');
+SELECT falukeys.release_table('"Isolation; moved"');
+INSERT INTO "Isolation; moved" DEFAULT VALUES RETURNING mode, workspace_id;
+-- Flags are restored in both directions.
+ALTER TABLE isolation_moved FORCE ROW LEVEL SECURITY;
+SELECT falukeys.isolate_table('isolation_moved');
+ALTER TABLE isolation_moved NO FORCE ROW LEVEL SECURITY;
+SELECT falukeys.release_table('isolation_moved');
+SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE relname = 'isolation_moved';
+-- Where its policies were changed or dropped, what is still known is restored.
+\set VERBOSITY terse
+SELECT falukeys.isolate_table('isolation_moved');
+ALTER POLICY falukeys_isolation_read ON isolation_moved USING (true);
+SELECT falukeys.release_table('isolation_moved');
+SELECT falukeys.isolate_table('isolation_moved');
+ALTER TABLE isolation_moved DROP COLUMN mode CASCADE;
+SELECT falukeys.release_table('isolation_moved');
+SELECT relrowsecurity, relforcerowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) AS policies FROM pg_class c WHERE relname = 'isolation_moved';
+\set VERBOSITY sqlstate
+-- Policies of its own by these names are in the way, and are not dropped.
+ALTER TABLE isolation_moved ADD COLUMN mode text;
+CREATE POLICY falukeys_isolation ON isolation_moved USING (true);
+ALTER TABLE isolation_moved ENABLE ROW LEVEL SECURITY;
+SELECT falukeys.isolate_table('isolation_moved');
+SELECT falukeys.release_table('isolation_moved');
+SELECT count(*) AS policies FROM pg_policy WHERE polrelid = 'isolation_moved'::regclass;
+-- Its partitions keep their defaults.
+CREATE TABLE isolation_parent (workspace_id text DEFAULT 'parent', mode text DEFAULT 'parent') PARTITION BY LIST (mode);
+CREATE TABLE isolation_child PARTITION OF isolation_parent (workspace_id DEFAULT 'child', mode DEFAULT 'parent') FOR VALUES IN ('parent');
+SELECT falukeys.isolate_table('isolation_parent');
+SELECT falukeys.release_table('isolation_parent');
+INSERT INTO isolation_child DEFAULT VALUES RETURNING *;
+INSERT INTO isolation_parent DEFAULT VALUES RETURNING *;
+-- A table that is gone is forgotten when another one is isolated.
+CREATE TEMPORARY TABLE isolation_temporary (workspace_id text, mode text);
+SELECT falukeys.isolate_table('isolation_temporary');
+DROP TABLE isolation_temporary, isolation_child, isolation_parent;
+SELECT falukeys.isolate_table('"Isolation; moved"', 'mode', 'workspace_id');
+RESET ROLE;
+SELECT count(*) AS gone FROM falukeys.isolated_tables i WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = i.target);
+-- A table may come from a dump without what was kept of it.
+DELETE FROM falukeys.isolated_tables WHERE target = '"Isolation; moved"'::regclass;
+\set VERBOSITY default
+SELECT falukeys.release_table('"Isolation; moved"');
+SELECT falukeys.isolate_table('"Isolation; moved"', 'mode', 'workspace_id');
+
+--
+-- Foreign keys act past row security: of those that can cross workspaces is warned.
+--
+SET ROLE isolation_owner;
+CREATE TABLE isolation_orders (id integer PRIMARY KEY, workspace_id text, mode text, UNIQUE (workspace_id, mode, id));
+CREATE TABLE isolation_items (item_id integer PRIMARY KEY, order_id integer CONSTRAINT items_crossing REFERENCES isolation_orders ON DELETE CASCADE, workspace_id text, mode text, parent integer CONSTRAINT items_self REFERENCES isolation_items ON DELETE SET NULL,
+	CONSTRAINT items_within FOREIGN KEY (workspace_id, mode, order_id) REFERENCES isolation_orders (workspace_id, mode, id) ON DELETE CASCADE ON UPDATE CASCADE,
+	CONSTRAINT items_harmless FOREIGN KEY (order_id) REFERENCES isolation_orders);
+SELECT falukeys.isolate_table('isolation_orders');
+\set VERBOSITY terse
+SELECT falukeys.isolate_table('isolation_items');
+SELECT falukeys.release_table('isolation_items');
+ALTER TABLE isolation_items DROP CONSTRAINT items_crossing, DROP CONSTRAINT items_self;
+SELECT falukeys.isolate_table('isolation_items');
+SELECT falukeys.release_table('isolation_items'), falukeys.release_table('isolation_orders');
+ALTER TABLE isolation_items ADD CONSTRAINT items_update FOREIGN KEY (order_id) REFERENCES isolation_orders ON UPDATE CASCADE;
+CREATE TABLE isolation_parent (order_id integer REFERENCES isolation_orders ON DELETE SET DEFAULT, workspace_id text, mode text) PARTITION BY LIST (mode);
+CREATE TABLE isolation_child PARTITION OF isolation_parent DEFAULT;
+SELECT falukeys.isolate_table('isolation_parent');
+SELECT falukeys.isolate_table('isolation_child');
+SELECT falukeys.isolate_table('isolation_orders');
+SELECT falukeys.release_table('isolation_orders'), falukeys.release_table('isolation_parent'), falukeys.release_table('isolation_child');
+DROP TABLE isolation_hostile, isolation_moved, "Isolation; moved", isolation_items, isolation_parent, isolation_orders;
+\set VERBOSITY sqlstate
+
 RESET ROLE;
 DROP VIEW isolation_view, isolation_view_of_superuser;
 DROP TABLE isolation_owned, isolation_plain, isolation_limited, isolation_objects, isolation_many;

@@ -13,6 +13,8 @@ SELECT pg_catalog.pg_extension_config_dump('falukeys.key_networks', '');
 SELECT pg_catalog.pg_extension_config_dump('falukeys.key_objects', '');
 SELECT pg_catalog.pg_extension_config_dump('falukeys.key_usage', '');
 SELECT pg_catalog.pg_extension_config_dump('falukeys.events', '');
+-- Not of tables that are gone, nor of temporary ones, which are not dumped
+SELECT pg_catalog.pg_extension_config_dump('falukeys.isolated_tables', 'WHERE EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid OPERATOR(pg_catalog.=) target AND c.relpersistence OPERATOR(pg_catalog.<>) ''t'')');
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA falukeys FROM PUBLIC;
 

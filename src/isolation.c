@@ -2,12 +2,11 @@
  * isolation.c
  *		Application tables whose rows only their own workspace and mode touch.
  *
- * Calls identity, result and statement.  The statements run as the table's owner, never
- * as the owner of falukeys.  The policies compare columns with one
- * subquery, which is answered once a query and can be looked up in an index.
- *
- * How the table was before stands in the comment of a policy, so that it goes
- * with the table wherever that goes.
+ * Calls identity, result and statement.  What is done to the table is done as
+ * its owner, never as the caller or the owner of falukeys: isolation_before
+ * says what holds of text that an owner can write.  The policies compare columns
+ * with one subquery, which is answered once a query and can be looked up in an
+ * index.
  */
 #include "postgres.h"
 
@@ -19,21 +18,31 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/primnodes.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
 #include "argument.h"
 #include "catalog.h"
 #include "identity.h"
+#include "isolation_before.h"
 #include "result.h"
 #include "statement.h"
 
-#define READ_POLICY		"falukeys_isolation_read"
+#define PERMISSIVE_POLICY	"falukeys_isolation"
+#define READ_POLICY			"falukeys_isolation_read"
+
+static const char *const policies[] = {
+	PERMISSIVE_POLICY,
+	READ_POLICY,
+	"falukeys_isolation_insert",
+	"falukeys_isolation_update",
+	"falukeys_isolation_delete",
+};
 
 PG_FUNCTION_INFO_V1(isolation_isolated);
 PG_FUNCTION_INFO_V1(isolation_isolated_object);
@@ -113,6 +122,15 @@ isolation_isolated_object(PG_FUNCTION_ARGS)
 				   (identity->objects != NULL && !PG_ARGISNULL(2) &&
 					has_object(identity, PG_GETARG_TEXT_PP(2))));
 }
+
+/* The columns that tell rows apart */
+typedef struct Columns
+{
+	AttrNumber	workspace;
+	AttrNumber	mode;
+	bool		mode_is_text;
+	const char *object;			/* NULL for none */
+} Columns;
 
 static void
 find_target(FunctionCallInfo fcinfo, Target *target)
@@ -204,48 +222,39 @@ condition(const char *workspace_column, const char *mode_column, bool mode_is_te
 	return expression.data;
 }
 
-static void
-append_default(StringInfo json, const Target *target, const char *name, const char *column)
+static bool
+has_policy(const Target *target, const char *name)
 {
-	bool		null;
-	Datum		expression;
-
-	STATEMENT_RUN("SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute AS a"
-				  " LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
-				  " WHERE a.attrelid = $1 AND a.attname = $2",
-				  (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false},
-				  parameter_name(column));
-	expression = statement_result(1, &null);
-
-	appendStringInfo(json, ", \"%s_column\": ", name);
-	escape_json(json, column);
-	appendStringInfo(json, ", \"%s_default\": ", name);
-	if (null)
-		appendStringInfoString(json, "null");
-	else
-		escape_json(json, TextDatumGetCString(expression));
-}
-
-/* Everything that release_table needs to know */
-static char *
-describe_before(const Target *target, const char *workspace_column, const char *mode_column)
-{
-	StringInfoData json;
-
-	initStringInfo(&json);
-	appendStringInfo(&json, "{\"row_security\": %s, \"forced\": %s",
-					 target->row_security ? "true" : "false", target->forced ? "true" : "false");
-	append_default(&json, target, "workspace", workspace_column);
-	append_default(&json, target, "mode", mode_column);
-	appendStringInfoChar(&json, '}');
-	return json.data;
+	return STATEMENT_RUN("SELECT FROM pg_policy WHERE polrelid = $1 AND polname = $2",
+						 (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false},
+						 parameter_string(name)) > 0;
 }
 
 static bool
-is_isolated(const Target *target)
+has_policies(const Target *target)
 {
-	return STATEMENT_RUN("SELECT FROM pg_policy WHERE polrelid = $1 AND polname = '" READ_POLICY "'",
-						 (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false}) > 0;
+	for (int i = 0; i < lengthof(policies); i++)
+	{
+		if (has_policy(target, policies[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Neither isolated nor in the way of it? */
+static void
+check_not_isolated(const Target *target, bool kept)
+{
+	if (kept)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table %s is isolated already", target->name),
+				 errhint("Release it first, with falukeys.release_table().")));
+	if (has_policies(target))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table %s has policies named falukeys_isolation*", target->name),
+				 errhint("Drop them, or rename them if they are your own.")));
 }
 
 static void
@@ -276,14 +285,15 @@ run(const char *format,...)
  * Where row security was on already and something permitted by policies, that
  * much stays permitted; else all is, within the isolation.
  */
-static void
+static bool
 permit(const Target *target)
 {
 	if (target->row_security &&
 		STATEMENT_RUN("SELECT FROM pg_policy WHERE polrelid = $1 AND polpermissive",
 					  (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false}) > 0)
-		return;
-	run("CREATE POLICY falukeys_isolation ON %s USING (true) WITH CHECK (true)", target->name);
+		return false;
+	run("CREATE POLICY " PERMISSIVE_POLICY " ON %s USING (true) WITH CHECK (true)", target->name);
+	return true;
 }
 
 static void
@@ -312,117 +322,229 @@ warn_of_truncate(const Target *target)
 				 errhint("Revoke TRUNCATE on it.")));
 }
 
+/*
+ * Foreign keys whose action may cross workspaces: of the table or to it, without
+ * the columns that tell its rows apart.  Those that partitions have from a listed
+ * one are left out.
+ */
+#define CROSSING_CONSTRAINTS \
+	"SELECT c.conname::text, c.conrelid::regclass::text FROM pg_constraint AS c" \
+	" WHERE c.contype = 'f' AND $1 IN (c.conrelid, c.confrelid)" \
+	" AND (c.confdeltype IN ('c', 'n', 'd') OR c.confupdtype IN ('c', 'n', 'd'))" \
+	" AND ((c.conrelid = $1 AND NOT c.conkey @> ARRAY[$2, $3])" \
+	" OR (c.confrelid = $1 AND NOT c.confkey @> ARRAY[$2, $3]))" \
+	" AND NOT EXISTS (SELECT FROM pg_constraint AS p" \
+	" WHERE p.oid = c.conparentid AND $1 IN (p.conrelid, p.confrelid))" \
+	" ORDER BY 2, 1"
+
+/* The server acts for a foreign key past row security. */
+static void
+warn_of_actions(const Target *target, const Columns *columns)
+{
+	uint64		count = STATEMENT_RUN(CROSSING_CONSTRAINTS,
+									  (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false},
+									  (Parameter) {INT2OID, Int16GetDatum(columns->workspace), false},
+									  (Parameter) {INT2OID, Int16GetDatum(columns->mode), false});
+	SPITupleTable *found = SPI_tuptable;
+
+	for (uint64 i = 0; i < count; i++)
+		ereport(WARNING,
+				(errmsg("foreign key \"%s\" of table %s acts past the isolation of %s",
+						SPI_getvalue(found->vals[i], found->tupdesc, 1),
+						SPI_getvalue(found->vals[i], found->tupdesc, 2), target->name),
+				 errdetail("Its ON DELETE or ON UPDATE can delete or change rows of other workspaces and modes."),
+				 errhint("Put the columns of workspace and mode into it, on both sides.")));
+}
+
+static void
+find_columns(FunctionCallInfo fcinfo, Relation table, Columns *columns)
+{
+	const char *workspace;
+	const char *mode;
+
+	argument_require(fcinfo, 1, "workspace_column");
+	argument_require(fcinfo, 2, "mode_column");
+	workspace = NameStr(*PG_GETARG_NAME(1));
+	mode = NameStr(*PG_GETARG_NAME(2));
+	columns->object = PG_ARGISNULL(5) ? NULL : NameStr(*PG_GETARG_NAME(5));
+	(void) check_column(table, "workspace_column", workspace, false);
+	columns->mode_is_text = check_column(table, "mode_column", mode, true) == TEXTOID;
+	if (columns->object != NULL)
+		(void) check_column(table, "object_column", columns->object, false);
+	columns->workspace = get_attnum(RelationGetRelid(table), workspace);
+	columns->mode = get_attnum(RelationGetRelid(table), mode);
+}
+
+static void
+note_before(const Target *target, const Columns *columns, MemoryContext context,
+			TableBefore *before)
+{
+	Relation	table = table_open(target->table, NoLock);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+
+	before->row_security = target->row_security;
+	before->forced = target->forced;
+	before->workspace_default = isolation_before_default(table, columns->workspace);
+	before->mode_default = isolation_before_default(table, columns->mode);
+	MemoryContextSwitchTo(caller);
+	table_close(table, NoLock);
+}
+
+/*
+ * Partitions and inheriting tables keep their own defaults: rows that come by
+ * the table's name get the table's.
+ */
+static void
+isolate(FunctionCallInfo fcinfo, const Target *target, const Columns *columns)
+{
+	const char *workspace = get_attname(target->table, columns->workspace, false);
+	const char *mode = get_attname(target->table, columns->mode, false);
+
+	restrict_to_identity(target,
+						 condition(workspace, mode, columns->mode_is_text, columns->object,
+								   quoted_or_null(fcinfo, 3)),
+						 condition(workspace, mode, columns->mode_is_text, columns->object,
+								   quoted_or_null(fcinfo, 4)));
+	run("ALTER TABLE ONLY %s ALTER COLUMN %s SET DEFAULT falukeys.current_workspace_id(),"
+		" ALTER COLUMN %s SET DEFAULT falukeys.current_key_mode()%s,"
+		" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+		target->name, quote_identifier(workspace), quote_identifier(mode),
+		columns->mode_is_text ? "::pg_catalog.text" : "");
+}
+
 Datum
 isolation_isolate_table(PG_FUNCTION_ARGS)
 {
 	Target		target;
 	Relation	table = lock_target(fcinfo, &target);
-	const char *workspace_column;
-	const char *mode_column;
-	const char *object_column = PG_ARGISNULL(5) ? NULL : NameStr(*PG_GETARG_NAME(5));
-	bool		mode_is_text;
-	char	   *read;
-	char	   *write;
+	Columns		columns;
+	TableBefore before;
+	bool		kept;
 	Statement	statement;
 
-	argument_require(fcinfo, 1, "workspace_column");
-	argument_require(fcinfo, 2, "mode_column");
-	workspace_column = NameStr(*PG_GETARG_NAME(1));
-	mode_column = NameStr(*PG_GETARG_NAME(2));
-	(void) check_column(table, "workspace_column", workspace_column, false);
-	mode_is_text = check_column(table, "mode_column", mode_column, true) == TEXTOID;
-	if (object_column != NULL)
-		(void) check_column(table, "object_column", object_column, false);
+	find_columns(fcinfo, table, &columns);
 	table_close(table, NoLock);
-
-	read = condition(workspace_column, mode_column, mode_is_text, object_column,
-					 quoted_or_null(fcinfo, 3));
-	write = condition(workspace_column, mode_column, mode_is_text, object_column,
-					  quoted_or_null(fcinfo, 4));
+	kept = isolation_before_kept(target.table);
 
 	statement_begin_as(&statement, target.owner);
-	if (is_isolated(&target))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table %s is isolated already", target.name),
-				 errhint("Release it first, with falukeys.release_table().")));
-	permit(&target);
-	restrict_to_identity(&target, read, write);
-	run("COMMENT ON POLICY " READ_POLICY " ON %s IS %s", target.name,
-		quote_literal_cstr(describe_before(&target, workspace_column, mode_column)));
-	run("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT falukeys.current_workspace_id(),"
-		" ALTER COLUMN %s SET DEFAULT falukeys.current_key_mode()%s,"
-		" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
-		target.name, quote_identifier(workspace_column), quote_identifier(mode_column),
-		mode_is_text ? "::pg_catalog.text" : "");
+	check_not_isolated(&target, kept);
+	note_before(&target, &columns, statement.caller_context, &before);
+	before.permitted = permit(&target);
+	isolate(fcinfo, &target, &columns);
 	warn_of_truncate(&target);
+	warn_of_actions(&target, &columns);
 	statement_end(&statement);
+
+	isolation_before_keep(target.table, &before);
 	PG_RETURN_VOID();
 }
 
-static char *
-before(const Target *target, const char *member)
+/* Notes the columns in the order in which the expression of a policy names them. */
+static bool
+find_first_columns(Node *node, Columns *columns)
 {
-	bool		null;
-	Datum		value;
+	if (node == NULL || IsA(node, Query))
+		return false;
+	if (IsA(node, Var) && ((Var *) node)->varlevelsup == 0)
+	{
+		if (columns->workspace != InvalidAttrNumber)
+		{
+			columns->mode = ((Var *) node)->varattno;
+			return true;
+		}
+		columns->workspace = ((Var *) node)->varattno;
+	}
+	return expression_tree_walker(node, find_first_columns, (void *) columns);
+}
 
-	STATEMENT_RUN("SELECT obj_description(oid, 'pg_policy')::jsonb ->> $2 FROM pg_policy"
-				  " WHERE polrelid = $1 AND polname = '" READ_POLICY "'",
-				  (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false},
-				  parameter_string(member));
-	value = statement_result(1, &null);
-	return null ? NULL : TextDatumGetCString(value);
+/* Can a column be the workspace's or the mode's, as isolate_table wants them? */
+static bool
+may_hold(Oid table, AttrNumber number, bool mode)
+{
+	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(table), Int16GetDatum(number));
+	Form_pg_attribute attribute;
+	bool		may;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	attribute = (Form_pg_attribute) GETSTRUCT(tuple);
+	may = number > 0 && !attribute->attisdropped &&
+		attribute->attgenerated == '\0' && attribute->attidentity == '\0' &&
+		(attribute->atttypid == TEXTOID || (mode && attribute->atttypid == catalog_type("key_mode")));
+	ReleaseSysCache(tuple);
+	return may;
+}
+
+/*
+ * The server keeps a policy's columns the same over renaming, dump and restore;
+ * a number that we kept would be another one after a restore.
+ */
+static void
+find_policy_columns(const Target *target, Columns *columns)
+{
+	bool		null = true;
+	Datum		expression = (Datum) 0;
+
+	columns->workspace = InvalidAttrNumber;
+	columns->mode = InvalidAttrNumber;
+	if (STATEMENT_RUN("SELECT polqual FROM pg_policy WHERE polrelid = $1 AND polname = '" READ_POLICY "'",
+					  (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false}) > 0)
+		expression = statement_result(1, &null);
+	if (!null)
+		(void) find_first_columns(stringToNode(TextDatumGetCString(expression)), columns);
+	if (may_hold(target->table, columns->workspace, false) && may_hold(target->table, columns->mode, true))
+		return;
+
+	columns->workspace = InvalidAttrNumber;
+	columns->mode = InvalidAttrNumber;
+	ereport(WARNING,
+			(errmsg("defaults of table %s are left as they are", target->name),
+			 errdetail("Policy \"%s\", which named the columns, was changed or dropped.",
+					   READ_POLICY)));
 }
 
 static void
-restore_default(const Target *target, const char *name)
+drop_policies(const Target *target, bool permitted)
 {
-	char	   *column = before(target, psprintf("%s_column", name));
-	char	   *expression = before(target, psprintf("%s_default", name));
+	for (int i = permitted ? 0 : 1; i < lengthof(policies); i++)
+	{
+		if (has_policy(target, policies[i]))
+			run("DROP POLICY %s ON %s", policies[i], target->name);
+	}
+}
 
-	if (column == NULL)
+static void
+refuse_release(const Target *target)
+{
+	if (!has_policies(target))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the comment of policy \"%s\" on table %s was changed",
-						READ_POLICY, target->name),
-				 errdetail("It said how the table was before."),
-				 errhint("Drop the policies falukeys_isolation* of the table yourself.")));
-	if (expression == NULL)
-		run("ALTER TABLE %s ALTER COLUMN %s DROP DEFAULT",
-			target->name, quote_identifier(column));
-	else
-		run("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s",
-			target->name, quote_identifier(column), expression);
+				 errmsg("table %s is not isolated", target->name)));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("how table %s was before it was isolated is not known", target->name),
+			 errdetail("It was restored without falukeys.isolated_tables."),
+			 errhint("Drop its policies named falukeys_isolation* and set the defaults of its columns and row security yourself.")));
 }
 
 Datum
 isolation_release_table(PG_FUNCTION_ARGS)
 {
 	Target		target;
+	Columns		columns;
+	TableBefore before;
 	Statement	statement;
-	char	   *was;
+	bool		known;
 
 	table_close(lock_target(fcinfo, &target), NoLock);
+	known = isolation_before_take(target.table, &before);
+
 	statement_begin_as(&statement, target.owner);
-	if (!is_isolated(&target))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table %s is not isolated", target.name)));
-	restore_default(&target, "workspace");
-	restore_default(&target, "mode");
-	was = before(&target, "row_security");
-	if (was == NULL || strcmp(was, "true") != 0)
-		run("ALTER TABLE %s DISABLE ROW LEVEL SECURITY", target.name);
-	was = before(&target, "forced");
-	if (was == NULL || strcmp(was, "true") != 0)
-		run("ALTER TABLE %s NO FORCE ROW LEVEL SECURITY", target.name);
-	if (STATEMENT_RUN("SELECT FROM pg_policy WHERE polrelid = $1 AND polname = 'falukeys_isolation'",
-					  (Parameter) {OIDOID, ObjectIdGetDatum(target.table), false}) > 0)
-		run("DROP POLICY falukeys_isolation ON %s", target.name);
-	run("DROP POLICY " READ_POLICY " ON %s", target.name);
-	run("DROP POLICY IF EXISTS falukeys_isolation_insert ON %s", target.name);
-	run("DROP POLICY IF EXISTS falukeys_isolation_update ON %s", target.name);
-	run("DROP POLICY IF EXISTS falukeys_isolation_delete ON %s", target.name);
+	if (!known)
+		refuse_release(&target);
+	find_policy_columns(&target, &columns);
+	drop_policies(&target, before.permitted);
+	isolation_before_restore(target.table, &before, columns.workspace, columns.mode);
 	statement_end(&statement);
 	PG_RETURN_VOID();
 }

@@ -13,8 +13,31 @@ CREATE FUNCTION falukeys.isolate_table(target regclass, workspace_column name DE
 	mode_column name DEFAULT 'mode', read_permission text DEFAULT NULL, write_permission text DEFAULT NULL,
 	object_column name DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'isolation_isolate_table';
-COMMENT ON FUNCTION falukeys.isolate_table IS 'Forces row security on a table, so that only rows of the identity''s workspace and mode are seen or touched, with the permissions if any are named, and new rows get them by default; a temporary key only touches rows whose object_column is one of its objects. 22023 for a column that is not as it must be, 55000 where it is isolated already. The owner of the table';
+COMMENT ON FUNCTION falukeys.isolate_table IS 'Forces row security on a table, so that only rows of the identity''s workspace and mode are seen or touched, with the permissions if any are named, and new rows get them by default; a temporary key only touches rows whose object_column is one of its objects. Warns where another role may TRUNCATE it, and of foreign keys whose actions reach rows of other workspaces. 22023 for a column that is not as it must be, 55000 where it is isolated already. The owner of the table';
 
 CREATE FUNCTION falukeys.release_table(target regclass) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'isolation_release_table';
-COMMENT ON FUNCTION falukeys.release_table(regclass) IS 'Takes isolate_table back: defaults, policies and flags are as before; 55000 where the table is not isolated. The owner of the table';
+COMMENT ON FUNCTION falukeys.release_table(regclass) IS 'Takes isolate_table back: defaults, policies and flags are as before; 55000 where the table is not isolated, or what was before is not known. The owner of the table';
+
+-- What an owner could write must not become a statement of who releases the table, so it is not kept with it.
+CREATE TABLE falukeys.isolated_tables (
+	target regclass NOT NULL,
+	row_security boolean NOT NULL,
+	forced boolean NOT NULL,
+	permitted boolean NOT NULL,
+	workspace_default text,
+	mode_default text,
+	CONSTRAINT isolated_tables_pkey PRIMARY KEY (target)
+);
+COMMENT ON TABLE falukeys.isolated_tables IS 'How tables were before isolate_table, for release_table';
+COMMENT ON COLUMN falukeys.isolated_tables.target IS 'The table';
+COMMENT ON COLUMN falukeys.isolated_tables.row_security IS 'Was row security enabled?';
+COMMENT ON COLUMN falukeys.isolated_tables.forced IS 'Was it forced?';
+COMMENT ON COLUMN falukeys.isolated_tables.permitted IS 'Did it get the policy falukeys_isolation, for want of permissive ones?';
+COMMENT ON COLUMN falukeys.isolated_tables.workspace_default IS 'The default of the workspace column; NULL for none';
+COMMENT ON COLUMN falukeys.isolated_tables.mode_default IS 'The default of the mode column; NULL for none';
+
+CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.isolated_tables
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.isolated_tables
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();

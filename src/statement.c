@@ -114,12 +114,14 @@ void
 statement_begin(Statement *statement)
 {
 	begin(statement, owner_of_tables(), SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	statement->keeps_settings = true;
 }
 
 void
 statement_begin_as(Statement *statement, Oid role)
 {
 	begin(statement, role, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	statement->keeps_settings = false;
 }
 
 void
@@ -131,8 +133,8 @@ statement_end(Statement *statement)
 	forget_innermost();
 	SPI_finish();
 	SetUserIdAndSecContext(caller, statement->security_context);
-	/* As after a function with SET: what was set LOCAL inside stays. */
-	AtEOXact_GUC(true, statement->guc_nest_level);
+	/* As after a function with SET, what we set LOCAL stays; what another role sets does not. */
+	AtEOXact_GUC(statement->keeps_settings, statement->guc_nest_level);
 }
 
 Oid

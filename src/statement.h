@@ -19,6 +19,7 @@ typedef struct Statement
 	struct RunningStatement *running;
 	int			security_context;
 	int			guc_nest_level;
+	bool		keeps_settings;
 	MemoryContext caller_context;
 } Statement;
 
@@ -32,7 +33,10 @@ typedef struct Parameter
 
 extern void statement_begin(Statement *statement);
 
-/* As another role than our tables' owner, which may do nothing but run statements. */
+/*
+ * As another role than our tables' owner, which may do nothing but run
+ * statements: no setting made in between outlives statement_end.
+ */
 extern void statement_begin_as(Statement *statement, Oid role);
 extern void statement_end(Statement *statement);
 

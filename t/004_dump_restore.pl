@@ -96,6 +96,16 @@ origin(<<SQL);
 INSERT INTO falukeys.key_usage (key_id, uses, denials, last_used_at, last_client, last_retired_at)
 VALUES ('$live_id', 3, 1, now(), '10.1.2.3', now() - interval '1 day'), ('$test_id', 0, 2, NULL, NULL, NULL), ('key_000000000000000000000000000', 1, 0, now(), NULL, NULL);
 SQL
+# An isolated table, one that is gone, and a temporary one; a restore numbers columns anew
+origin(<<SQL);
+CREATE SCHEMA application;
+CREATE TABLE application."Messages" (gone integer, body text DEFAULT 'a body', workspace_id text DEFAULT 'a default', mode text);
+ALTER TABLE application."Messages" DROP COLUMN gone;
+CREATE TABLE application.gone (workspace_id text, mode text);
+CREATE TEMPORARY TABLE gone (workspace_id text, mode text);
+SELECT falukeys.isolate_table('application."Messages"'), falukeys.isolate_table('application.gone'), falukeys.isolate_table('pg_temp.gone');
+DROP TABLE application.gone;
+SQL
 query($node, 'DROP ROLE gone');
 
 # What is to be equal
@@ -113,7 +123,8 @@ sub content
 	foreach my $table (@tables)
 	{
 		# The role that is gone has no name to be restored by.
-		my $where = $table eq 'members' ? 'WHERE EXISTS (SELECT FROM pg_roles r WHERE r.oid = t.member)' : '';
+		my $where = $table eq 'members' ? 'WHERE EXISTS (SELECT FROM pg_roles r WHERE r.oid = t.member)' :
+		  $table eq 'isolated_tables' ? 'WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = t.target)' : '';
 
 		$content{$table} = query($server, "COPY (SELECT * FROM falukeys.$table t $where ORDER BY t::text) TO STDOUT", $database);
 	}
@@ -251,6 +262,12 @@ sub check_goes_on
 	query($server, "SELECT falukeys.resume_workspace('$workspace{$_}')", $database) foreach ('Suspended', 'Suspended early');
 	is(query($server, "SELECT string_agg(state::text, ' ' ORDER BY name) FROM falukeys.workspaces WHERE name LIKE 'Suspended%'", $database),
 		'approved pending', "$database: resuming restores the state before");
+	query($server, q{SELECT falukeys.release_table('application."Messages"')}, $database);
+	is(query($server, <<'SQL', $database), "f|f|'a body'::text 'a default'::text NULL", "$database: an isolated table is released");
+SELECT relrowsecurity, relforcerowsecurity, (SELECT string_agg(coalesce(pg_get_expr(adbin, adrelid), 'NULL'), ' ' ORDER BY attnum)
+	FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped)
+FROM pg_class c WHERE oid = 'application."Messages"'::regclass
+SQL
 	return;
 }
 
