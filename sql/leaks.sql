@@ -163,4 +163,11 @@ SELECT falukeys.redact(NULL) IS NULL AS strict, length(falukeys.redact(repeat('x
 SELECT count(*) AS keys, count(*) FILTER (WHERE falukeys.redact('> ' || falukeys.redact(key) || ' < ' || key) = '> ' || falukeys.redacted(falukeys.apikey_of(key)) || ' < ' || falukeys.redacted(falukeys.apikey_of(key))) AS agree
   FROM unnest(ARRAY[:'live_key', :'test_key', :'public_key', :'temporary_key']) key;
 
-DROP TABLE leaks_ended, leaks_text;
+-- It can be cancelled: what stands behind it in the statement is not reached.
+CREATE SEQUENCE leaks_reached;
+CREATE TABLE leaks_long AS SELECT repeat('x', 1000000) AS source;
+SELECT pg_cancel_backend(pg_backend_pid()), length(falukeys.redact(source)), nextval('leaks_reached') FROM leaks_long;
+SELECT is_called FROM leaks_reached;
+DROP SEQUENCE leaks_reached;
+
+DROP TABLE leaks_ended, leaks_text, leaks_long;

@@ -57,6 +57,11 @@ SELECT falukeys.authenticate_request();
 RESET ROLE;
 DROP ROLE regress_falukeys_client;
 
+-- Bad input is no key; an error that is not of the input is not taken for it, and what goes on after is sound.
+SELECT request(headers) FROM unnest(ARRAY['{"x-api-key": "\ud800 KEY"}', '{"x-api-key": "\u0000KEY"}', '{"x-api-key": 1e400000}', '{"x-api-key": KEY}']) headers;
+SELECT request('{"x-api-key": ' || repeat('[', 1000000)) AS nested;
+SELECT request('{"x-api-key": "KEY"}') AS key;
+
 -- Keys of other kinds and states; a temporary one needs an object, which no header names
 SELECT falukeys.define_permission('request');
 INSERT INTO request_key

@@ -9,6 +9,7 @@
 
 #include "common/hashfn.h"
 #include "libpq/pqformat.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "apikey.h"
@@ -90,13 +91,21 @@ apikey_generate(char kind, char mode)
 	return key;
 }
 
+/* A text may have a gigabyte. */
+static void
+check_for_interrupts(void)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
 text *
 apikey_redact_text(text *source)
 {
 	size_t		length = VARSIZE_ANY_EXHDR(source);
 	text	   *result = palloc(VARHDRSZ + length);
 
-	length = key_format_redact_text(VARDATA_ANY(source), length, VARDATA(result));
+	length = key_format_redact_text(VARDATA_ANY(source), length, VARDATA(result),
+									check_for_interrupts);
 	SET_VARSIZE(result, VARHDRSZ + length);
 	return result;
 }

@@ -31,6 +31,42 @@
 #include "nodes/miscnodes.h"
 #endif
 
+/*
+ * What an input function makes of a text; false where the text is none of the
+ * type's.  Before 16 that is caught, and only that: a cancellation or want of
+ * memory is no one's bad input.
+ */
+static inline bool
+compat_input(PGFunction function, char *input, Datum *result)
+{
+#if PG_VERSION_NUM >= 160000
+	ErrorSaveContext escontext = {T_ErrorSaveContext};
+
+	return DirectInputFunctionCallSafe(function, input, InvalidOid, -1, (Node *) &escontext, result);
+#else
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool good = true;
+
+	PG_TRY();
+	{
+		*result = DirectFunctionCall3(function, CStringGetDatum(input),
+									  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	}
+	PG_CATCH();
+	{
+		int			code = geterrcode();
+
+		if (ERRCODE_TO_CATEGORY(code) != ERRCODE_DATA_EXCEPTION && code != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		good = false;
+	}
+	PG_END_TRY();
+	return good;
+#endif
+}
+
 #if PG_VERSION_NUM >= 180000
 #define compat_index_beginscan(heap, index, snapshot, nkeys) \
 	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)

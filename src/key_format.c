@@ -58,14 +58,25 @@ starts_with_prefix(const char *text, size_t length)
 		text[4] == '_';
 }
 
+static inline void
+pause_if(KeyFormatPause pause)
+{
+	if (pause != NULL)
+		pause();
+}
+
 /* How many body characters text starts with */
 static size_t
-run_length(const char *text, size_t length)
+run_length(const char *text, size_t length, KeyFormatPause pause)
 {
 	size_t		run = 0;
 
 	while (run < length && is_base62(text[run]))
+	{
 		run++;
+		if (run % KEY_FORMAT_PAUSE == 0)
+			pause_if(pause);
+	}
 	return run;
 }
 
@@ -207,7 +218,7 @@ key_format_redacted(const KeyParts *parts, char out[KEY_REDACTED_LENGTH])
  * a '_' behind it by chance.
  */
 static size_t
-body_length_in_run(const char *key, size_t length, size_t run)
+body_length_in_run(const char *key, size_t length, size_t run, KeyFormatPause pause)
 {
 	size_t		body_length = run - (KEY_PREFIX_LENGTH - 1);
 	const char *next = key + KEY_PREFIX_LENGTH + body_length;
@@ -217,7 +228,7 @@ body_length_in_run(const char *key, size_t length, size_t run)
 		return run;
 
 	/* With a key there, the letters are its, or it would be overlooked. */
-	if (run_length(next + KEY_PREFIX_LENGTH, next_length - KEY_PREFIX_LENGTH) >= KEY_BODY_MIN)
+	if (run_length(next + KEY_PREFIX_LENGTH, next_length - KEY_PREFIX_LENGTH, pause) >= KEY_BODY_MIN)
 		return body_length;
 
 	/* Else they are this key's if it is none without them, or proves it. */
@@ -232,29 +243,43 @@ body_length_in_run(const char *key, size_t length, size_t run)
  * short where the next key's prefix ends the run.
  */
 static bool
-find_candidate(const char *text, size_t length, size_t from,
+find_candidate(const char *text, size_t length, size_t from, KeyFormatPause pause,
 			   size_t *start, size_t *body_length)
 {
+	size_t		pause_at = from;
+
 	while (from < length && length - from >= KEY_PREFIX_LENGTH + KEY_BODY_MIN)
 	{
 		size_t		search = from + KEY_PREFIX_LENGTH - 1;
-		const char *underscore = memchr(text + search, '_', length - search);
+		size_t		searched = length - search;
+		const char *underscore;
 		const char *key;
 		size_t		rest;
 		size_t		run;
 
+		if (from >= pause_at)
+		{
+			pause_if(pause);
+			pause_at = from + KEY_FORMAT_PAUSE;
+		}
+		if (searched > KEY_FORMAT_PAUSE)
+			searched = KEY_FORMAT_PAUSE;
+		underscore = memchr(text + search, '_', searched);
 		if (underscore == NULL)
-			return false;
+		{
+			from += searched;
+			continue;
+		}
 		key = underscore - (KEY_PREFIX_LENGTH - 1);
 		from = (size_t) (key - text) + 1;
 		rest = length - (size_t) (key - text);
 		if (!starts_with_prefix(key, rest))
 			continue;
-		run = run_length(key + KEY_PREFIX_LENGTH, rest - KEY_PREFIX_LENGTH);
+		run = run_length(key + KEY_PREFIX_LENGTH, rest - KEY_PREFIX_LENGTH, pause);
 		if (run < KEY_BODY_MIN)
 			continue;
 		*start = (size_t) (key - text);
-		*body_length = body_length_in_run(key, rest, run);
+		*body_length = body_length_in_run(key, rest, run, pause);
 		return true;
 	}
 	return false;
@@ -266,7 +291,7 @@ key_format_find(const char *text, size_t length, size_t from, KeySpan *span)
 	size_t		start;
 	size_t		body_length;
 
-	while (find_candidate(text, length, from, &start, &body_length))
+	while (find_candidate(text, length, from, NULL, &start, &body_length))
 	{
 		from = start + KEY_PREFIX_LENGTH + body_length;
 		if (body_length < KEY_BODY_MIN || body_length > KEY_BODY_MAX)
@@ -280,14 +305,14 @@ key_format_find(const char *text, size_t length, size_t from, KeySpan *span)
 }
 
 size_t
-key_format_redact_text(const char *text, size_t length, char *out)
+key_format_redact_text(const char *text, size_t length, char *out, KeyFormatPause pause)
 {
 	size_t		done = 0;
 	size_t		written = 0;
 	size_t		start;
 	size_t		body_length;
 
-	while (find_candidate(text, length, done, &start, &body_length))
+	while (find_candidate(text, length, done, pause, &start, &body_length))
 	{
 		KeyParts	parts;
 

@@ -85,11 +85,17 @@ extern void key_format_redacted(const KeyParts *parts, char out[KEY_REDACTED_LEN
  */
 extern bool key_format_find(const char *text, size_t length, size_t from, KeySpan *span);
 
+/* Called now and then by what may take long; need not return. */
+typedef void (*KeyFormatPause) (void);
+
 /*
  * Masks every key in text, and every longer run behind a key's prefix, since a
  * key may stand in it glued to something else.  `out` holds at least length
- * bytes and may be text itself; returns how many were written.
+ * bytes and may be text itself; returns how many were written.  `pause`, which
+ * may be NULL, is called at least once each KEY_FORMAT_PAUSE bytes.
  */
-extern size_t key_format_redact_text(const char *text, size_t length, char *out);
+#define KEY_FORMAT_PAUSE		65536
+extern size_t key_format_redact_text(const char *text, size_t length, char *out,
+									 KeyFormatPause pause);
 
 #endif							/* KEY_FORMAT_H */

@@ -15,7 +15,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
-#include "utils/memutils.h"
 
 #include "compat.h"
 #include "identity.h"
@@ -30,13 +29,13 @@ int			request_trusted_proxies = 0;
 
 PG_FUNCTION_INFO_V1(request_authenticate);
 
-/* PostgREST answers with the status in the SQLSTATE, and with these headers. */
+/*
+ * PostgREST answers with the status in the SQLSTATE, and adds WWW-Authenticate
+ * to a 401 by itself; what is set in response.headers would end with the error.
+ */
 static void
 refuse(int sqlstate, const char *message, const char *detail)
 {
-	if (sqlstate == ERRCODE_UNAUTHORIZED)
-		(void) set_config_option("response.headers", "[{\"WWW-Authenticate\": \"Bearer\"}]",
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	ereport(ERROR,
 			(errcode(sqlstate),
 			 errmsg("%s", message),
@@ -48,25 +47,13 @@ static Jsonb *
 read_headers(void)
 {
 	const char *setting = GetConfigOption("request.headers", true, false);
-	MemoryContext caller = CurrentMemoryContext;
-	Jsonb	   *volatile headers = NULL;
+	Datum		headers;
 
-	if (setting == NULL || setting[0] == '\0')
+	/* The parser's error would show what it does not understand, a key perhaps. */
+	if (setting == NULL || setting[0] == '\0' ||
+		!compat_input(jsonb_in, unconstify(char *, setting), &headers))
 		return NULL;
-
-	/* The parser shows in its error what it does not understand, a key perhaps. */
-	PG_TRY();
-	{
-		headers = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(setting)));
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		FlushErrorState();
-		headers = NULL;
-	}
-	PG_END_TRY();
-	return headers != NULL && JB_ROOT_IS_OBJECT(headers) ? headers : NULL;
+	return JB_ROOT_IS_OBJECT(DatumGetJsonbP(headers)) ? DatumGetJsonbP(headers) : NULL;
 }
 
 /* A header by its lower-case name, without the spaces around it; NULL if there is none. */

@@ -306,7 +306,7 @@ check_text(const char *text, size_t length)
 	for (; searched <= length + 2 && length <= 300; searched++)
 		CHECK(!key_format_find(text, length, searched, &span));
 
-	redacted_length = key_format_redact_text(text, length, redacted);
+	redacted_length = key_format_redact_text(text, length, redacted, NULL);
 	CHECK(redacted_length <= length);
 	CHECK(redacted_length == expected_length &&
 		  memcmp(redacted, expected, expected_length) == 0);
@@ -316,11 +316,11 @@ check_text(const char *text, size_t length)
 		if (prefix_at(redacted, redacted_length, i))
 			CHECK(run_at(redacted, redacted_length, i + 5) < 20);
 	CHECK(!key_format_find(redacted, redacted_length, 0, &span));
-	CHECK(key_format_redact_text(redacted, redacted_length, in_place) == redacted_length);
+	CHECK(key_format_redact_text(redacted, redacted_length, in_place, NULL) == redacted_length);
 	CHECK(memcmp(in_place, redacted, redacted_length) == 0);
 
 	memcpy(in_place, text, length);
-	CHECK(key_format_redact_text(in_place, length, in_place) == redacted_length);
+	CHECK(key_format_redact_text(in_place, length, in_place, NULL) == redacted_length);
 	CHECK(memcmp(in_place, redacted, redacted_length) == 0);
 
 	free(expected);

@@ -46,12 +46,12 @@ expect_in_text(int line, const char *text, size_t length,
 	}
 
 	memset(out, '#', length);
-	written = key_format_redact_text(exact, length, out);
+	written = key_format_redact_text(exact, length, out, NULL);
 	check(written == redacted_length && memcmp(out, redacted, written) == 0,
 		  "the text is redacted as expected", line);
 	check(memcmp(exact, text, length) == 0, "the text itself stays as it is", line);
 
-	written = key_format_redact_text(exact, length, exact);
+	written = key_format_redact_text(exact, length, exact, NULL);
 	check(written == redacted_length && memcmp(exact, redacted, written) == 0,
 		  "the text is redacted in place as expected", line);
 
@@ -255,7 +255,7 @@ test_find(void)
 	}
 	CHECK(!key_format_find(exact, length, (size_t) -1, &span));
 	CHECK(!key_format_find(NULL, 0, 0, &span));
-	CHECK(key_format_redact_text(NULL, 0, NULL) == 0);
+	CHECK(key_format_redact_text(NULL, 0, NULL, NULL) == 0);
 	free(exact);
 }
 
@@ -270,7 +270,7 @@ test_truncated(void)
 		char	   *exact = copy(GENERATED, length);
 		char		out[KEY_GENERATED_LENGTH];
 		bool		long_enough = length >= KEY_PREFIX_LENGTH + KEY_BODY_MIN;
-		size_t		written = key_format_redact_text(exact, length, out);
+		size_t		written = key_format_redact_text(exact, length, out, NULL);
 		KeySpan		span;
 
 		CHECK(key_format_find(exact, length, 0, &span) == long_enough);
@@ -287,6 +287,42 @@ test_truncated(void)
 	}
 }
 
+static size_t pauses;
+
+static void
+count_pause(void)
+{
+	pauses++;
+}
+
+/* However little there is to be done for it, a long text is not gone through in one go. */
+static void
+test_pauses(void)
+{
+	static const char *const repeated[] = {"x", "_", "fskt_", "fskt_" B19 " ", "fskt_" B20 " ", GENERATED, LOOKALIKE};
+	size_t		length = 32 * KEY_FORMAT_PAUSE;
+	char	   *text = malloc(length + 1);
+	size_t		i;
+	size_t		k;
+
+	for (i = 0; i < sizeof(repeated) / sizeof(repeated[0]); i++)
+	{
+		for (k = 0; k < length; k++)
+			text[k] = repeated[i][k % strlen(repeated[i])];
+		pauses = 0;
+		(void) key_format_redact_text(text, length, text, count_pause);
+		CHECK(pauses >= 31);
+	}
+
+	/* a run that is no key's, behind a key's prefix */
+	memset(text, 'x', length);
+	memcpy(text, "fskt_", KEY_PREFIX_LENGTH);
+	pauses = 0;
+	(void) key_format_redact_text(text, length, text, count_pause);
+	CHECK(pauses >= 31);
+	free(text);
+}
+
 int
 main(void)
 {
@@ -295,5 +331,6 @@ main(void)
 	test_glued();
 	test_find();
 	test_truncated();
+	test_pauses();
 	return report();
 }
