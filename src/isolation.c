@@ -258,27 +258,9 @@ check_not_isolated(const Target *target, bool kept)
 }
 
 static void
-run(const char *format,...) pg_attribute_printf(1, 2);
-
-static void
-run(const char *format,...)
+run(const char *sql)
 {
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	for (;;)
-	{
-		va_list		arguments;
-		int			needed;
-
-		va_start(arguments, format);
-		needed = appendStringInfoVA(&sql, format, arguments);
-		va_end(arguments);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&sql, needed);
-	}
-	statement_run(sql.data, 0, NULL);
+	statement_run(sql, 0, NULL);
 }
 
 /*
@@ -292,21 +274,21 @@ permit(const Target *target)
 		STATEMENT_RUN("SELECT FROM pg_policy WHERE polrelid = $1 AND polpermissive",
 					  (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false}) > 0)
 		return false;
-	run("CREATE POLICY " PERMISSIVE_POLICY " ON %s USING (true) WITH CHECK (true)", target->name);
+	run(psprintf("CREATE POLICY " PERMISSIVE_POLICY " ON %s USING (true) WITH CHECK (true)", target->name));
 	return true;
 }
 
 static void
 restrict_to_identity(const Target *target, const char *read, const char *write)
 {
-	run("CREATE POLICY " READ_POLICY " ON %s AS RESTRICTIVE FOR SELECT USING (%s)",
-		target->name, read);
-	run("CREATE POLICY falukeys_isolation_insert ON %s AS RESTRICTIVE FOR INSERT WITH CHECK (%s)",
-		target->name, write);
-	run("CREATE POLICY falukeys_isolation_update ON %s AS RESTRICTIVE FOR UPDATE USING (%s) WITH CHECK (%s)",
-		target->name, write, write);
-	run("CREATE POLICY falukeys_isolation_delete ON %s AS RESTRICTIVE FOR DELETE USING (%s)",
-		target->name, write);
+	run(psprintf("CREATE POLICY " READ_POLICY " ON %s AS RESTRICTIVE FOR SELECT USING (%s)",
+				 target->name, read));
+	run(psprintf("CREATE POLICY falukeys_isolation_insert ON %s AS RESTRICTIVE FOR INSERT WITH CHECK (%s)",
+				 target->name, write));
+	run(psprintf("CREATE POLICY falukeys_isolation_update ON %s AS RESTRICTIVE FOR UPDATE USING (%s) WITH CHECK (%s)",
+				 target->name, write, write));
+	run(psprintf("CREATE POLICY falukeys_isolation_delete ON %s AS RESTRICTIVE FOR DELETE USING (%s)",
+				 target->name, write));
 }
 
 /* Row security knows no TRUNCATE. */
@@ -405,11 +387,11 @@ isolate(FunctionCallInfo fcinfo, const Target *target, const Columns *columns)
 								   quoted_or_null(fcinfo, 3)),
 						 condition(workspace, mode, columns->mode_is_text, columns->object,
 								   quoted_or_null(fcinfo, 4)));
-	run("ALTER TABLE ONLY %s ALTER COLUMN %s SET DEFAULT falukeys.current_workspace_id(),"
-		" ALTER COLUMN %s SET DEFAULT falukeys.current_key_mode()%s,"
-		" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
-		target->name, quote_identifier(workspace), quote_identifier(mode),
-		columns->mode_is_text ? "::pg_catalog.text" : "");
+	run(psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s SET DEFAULT falukeys.current_workspace_id(),"
+				 " ALTER COLUMN %s SET DEFAULT falukeys.current_key_mode()%s,"
+				 " ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+				 target->name, quote_identifier(workspace), quote_identifier(mode),
+				 columns->mode_is_text ? "::pg_catalog.text" : ""));
 }
 
 Datum
@@ -509,7 +491,7 @@ drop_policies(const Target *target, bool permitted)
 	for (int i = permitted ? 0 : 1; i < lengthof(policies); i++)
 	{
 		if (has_policy(target, policies[i]))
-			run("DROP POLICY %s ON %s", policies[i], target->name);
+			run(psprintf("DROP POLICY %s ON %s", policies[i], target->name));
 	}
 }
 
