@@ -229,6 +229,16 @@ static const char *const granted_functions[] = {
 	"falukeys.manager_access()",
 };
 
+/* An EXECUTE that someone was granted on the functions does not suffice. */
+static void
+check_superuser(const char *function)
+{
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be superuser to call %s", function)));
+}
+
 static void
 change_access(FunctionCallInfo fcinfo, const char *command, const char *preposition)
 {
@@ -258,6 +268,7 @@ change_access(FunctionCallInfo fcinfo, const char *command, const char *preposit
 Datum
 access_grant(PG_FUNCTION_ARGS)
 {
+	check_superuser("grant_access");
 	change_access(fcinfo, "GRANT", "TO");
 	PG_RETURN_VOID();
 }
@@ -265,6 +276,7 @@ access_grant(PG_FUNCTION_ARGS)
 Datum
 access_revoke(PG_FUNCTION_ARGS)
 {
+	check_superuser("revoke_access");
 	change_access(fcinfo, "REVOKE", "FROM");
 	PG_RETURN_VOID();
 }

@@ -11,10 +11,7 @@
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_enum.h"
-#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -52,8 +49,6 @@ static Oid	relations[CATALOG_RELATIONS];
 /* Counts invalidations; relations[] is good while remembered_at equals it. */
 static uint64 generation = 1;
 static uint64 remembered_at = 0;
-
-PG_FUNCTION_INFO_V1(catalog_assert_schema_is_ours);
 
 static void
 relation_changed(Datum arg, Oid relation)
@@ -242,26 +237,4 @@ catalog_workspace_state(Oid state)
 		default:
 			return WORKSPACE_CLOSED;
 	}
-}
-
-Datum
-catalog_assert_schema_is_ours(PG_FUNCTION_ARGS)
-{
-	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, false);
-	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for schema %u", schema);
-	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-	ReleaseSysCache(tuple);
-
-	if (owner != GetUserId() && !superuser_arg(owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("schema \"%s\" belongs to someone else", CATALOG_SCHEMA),
-				 errdetail("Its owner, \"%s\", could replace what the extension puts into it.",
-						   GetUserNameFromId(owner, false)),
-				 errhint("Drop or rename that schema, or give it to the role that creates the extension.")));
-	PG_RETURN_VOID();
 }

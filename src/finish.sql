@@ -16,7 +16,16 @@ SELECT pg_catalog.pg_extension_config_dump('falukeys.events', '');
 -- Not of tables that are gone, nor of temporary ones, which are not dumped
 SELECT pg_catalog.pg_extension_config_dump('falukeys.isolated_tables', 'WHERE EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid OPERATOR(pg_catalog.=) target AND c.relpersistence OPERATOR(pg_catalog.<>) ''t'')');
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA falukeys FROM PUBLIC;
+-- Default privileges and a schema that was there before open nothing.
+CREATE FUNCTION falukeys.take_privileges() RETURNS void
+	LANGUAGE C AS 'MODULE_PATHNAME', 'install_take_privileges';
+SELECT falukeys.take_privileges();
+DROP FUNCTION falukeys.take_privileges();
+-- Whoever might create there could have done so until now.
+SELECT falukeys.assert_schema_is_ours();
+DROP FUNCTION falukeys.assert_schema_is_ours();
+
+GRANT USAGE ON SCHEMA falukeys TO PUBLIC;
 
 -- The type and its functions are everyone's.
 GRANT EXECUTE ON FUNCTION
