@@ -92,7 +92,7 @@ SELECT id AS expiring, key AS first FROM falukeys.create_key(:'workspace', 'secr
 SELECT id IS NOT NULL AS rolled FROM falukeys.roll_key(:'expiring', '1 hour');
 SELECT valid_until = expires_at AS ends_with_the_key FROM falukeys.retired_secrets r JOIN falukeys.keys k ON k.id = key_id WHERE key_id = :'expiring';
 -- nor after it is moved away
-SELECT falukeys.set_key_validity(:'expiring', NULL, NULL);
+SELECT falukeys.set_key_validity(:'expiring', expires_at => 'infinity');
 SELECT valid_until < now() + interval '11 minutes' AS as_before FROM falukeys.retired_secrets WHERE key_id = :'expiring';
 
 --
@@ -149,17 +149,55 @@ SELECT falukeys.revoke_key(NULL);
 SELECT falukeys.revoke_key('key_000000000000000000000000000');
 
 --
--- set_key_validity: NULL is no bound
+-- set_key_validity: NULL leaves as it is, the infinite on its own side is no bound
 --
 SELECT id AS bound, key AS bound_key FROM falukeys.create_key(:'workspace', 'secret', 'test') \gset
 SELECT falukeys.set_key_validity(:'bound', now() + interval '1 hour', now() + interval '2 hours');
 SELECT code, expires_at > now() AS expires_at FROM falukeys.verify_key(:'bound_key');
 SELECT falukeys.set_key_validity(:'bound', now() - interval '1 hour', now() + interval '2 hours');
 SELECT code, expires_at > now() AS expires_at FROM falukeys.verify_key(:'bound_key');
+-- in minutes from now, rounded to tens
+CREATE FUNCTION pg_temp.bounds(id text, OUT after bigint, OUT until bigint) LANGUAGE sql AS $$
+	SELECT round(extract(epoch FROM not_before - now()) / 600)::bigint * 10, round(extract(epoch FROM expires_at - now()) / 600)::bigint * 10 FROM falukeys.keys k WHERE k.id = bounds.id
+$$;
+SELECT * FROM pg_temp.bounds(:'bound');
+SELECT falukeys.set_key_validity(:'bound');
 SELECT falukeys.set_key_validity(:'bound', NULL, NULL);
-SELECT code, expires_at FROM falukeys.verify_key(:'bound_key');
+SELECT * FROM pg_temp.bounds(:'bound');
+SELECT falukeys.set_key_validity(:'bound', not_before => now() + interval '30 minutes');
+SELECT * FROM pg_temp.bounds(:'bound');
+SELECT code FROM falukeys.verify_key(:'bound_key');
+SELECT falukeys.set_key_validity(:'bound', expires_at => now() + interval '40 minutes');
+SELECT * FROM pg_temp.bounds(:'bound');
+-- each against the other, given or not
 SELECT falukeys.set_key_validity(:'bound', now() + interval '2 hours', now() + interval '1 hour');
 \echo :LAST_ERROR_MESSAGE
+SELECT falukeys.set_key_validity(:'bound', now() + interval '1 hour', now() + interval '1 hour');
+SELECT falukeys.set_key_validity(:'bound', not_before => now() + interval '1 hour');
+\echo :LAST_ERROR_MESSAGE
+SELECT falukeys.set_key_validity(:'bound', expires_at => now() + interval '20 minutes');
+\echo :LAST_ERROR_MESSAGE
+SELECT falukeys.set_key_validity(:'bound', not_before => 'infinity');
+\echo :LAST_ERROR_MESSAGE
+SELECT falukeys.set_key_validity(:'bound', 'infinity', 'infinity');
+SELECT falukeys.set_key_validity(:'bound', expires_at => '-infinity');
+\echo :LAST_ERROR_MESSAGE
+SELECT falukeys.set_key_validity(:'bound', '-infinity', '-infinity');
+SELECT * FROM pg_temp.bounds(:'bound');
+SELECT falukeys.set_key_validity(:'bound', not_before => '-infinity');
+SELECT * FROM pg_temp.bounds(:'bound');
+SELECT code FROM falukeys.verify_key(:'bound_key');
+SELECT falukeys.set_key_validity(:'bound', expires_at => 'infinity');
+SELECT * FROM pg_temp.bounds(:'bound');
+SELECT falukeys.set_key_validity(:'bound', '-infinity', 'infinity');
+SELECT code, expires_at FROM falukeys.verify_key(:'bound_key');
+-- A key made so is not one without a bound, either.
+SELECT falukeys.create_key(:'workspace', 'secret', 'test', not_before => 'infinity');
+\echo :LAST_ERROR_MESSAGE
+SELECT falukeys.create_key(:'workspace', 'secret', 'test', expires_at => '-infinity');
+SELECT falukeys.import_key(:'workspace', 'fskt_lifecycleinfinitelifecycle', expires_at => '-infinity');
+SELECT id AS unbounded FROM falukeys.create_key(:'workspace', 'secret', 'test', not_before => '-infinity', expires_at => 'infinity') \gset
+SELECT * FROM pg_temp.bounds(:'unbounded');
 SELECT falukeys.set_key_validity(NULL, NULL, NULL);
 SELECT falukeys.set_key_validity('key_000000000000000000000000000', NULL, NULL);
 
@@ -187,9 +225,14 @@ SELECT k.name, code, clock_timestamp() > :'transaction_time'::timestamptz + inte
  ORDER BY number;
 COMMIT;
 -- An expired key is not revived.
-SELECT falukeys.set_key_validity(:'brief', NULL, NULL);
+SELECT falukeys.set_key_validity(:'brief', expires_at => 'infinity');
 \echo :LAST_ERROR_MESSAGE
 SELECT falukeys.set_key_validity(:'brief', NULL, now() + interval '1 day');
+SELECT falukeys.set_key_validity(:'brief', not_before => '-infinity');
+SELECT falukeys.set_key_validity(:'brief');
+-- nor is a temporary key extended
+SELECT falukeys.set_key_validity(:'later_temporary', expires_at => now() + interval '2 hours');
+SELECT falukeys.set_key_validity(:'later_temporary', expires_at => 'infinity');
 SELECT * FROM falukeys.roll_key(:'brief');
 SELECT code FROM falukeys.verify_key(:'brief_key');
 

@@ -56,6 +56,8 @@ time_argument(FunctionCallInfo fcinfo, int number, TimestampTz otherwise)
 static void
 check_validity(const KeyDraft *draft)
 {
+	if (TIMESTAMP_IS_NOEND(draft->not_before))
+		argument_refuse("not_before", "a time, or -infinity for no bound");
 	if (draft->expires_at <= GetCurrentTimestamp())
 		argument_refuse("expires_at", "in the future");
 	if (draft->not_before >= draft->expires_at)

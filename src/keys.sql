@@ -153,9 +153,10 @@ CREATE FUNCTION falukeys.revoke_key(key_id text, reason text DEFAULT NULL) RETUR
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_revoke';
 COMMENT ON FUNCTION falukeys.revoke_key(text, text) IS 'Ends a key for good, with every secret it had. 22023 for a reason beyond its limit. Developers of the workspace, and operators';
 
-CREATE FUNCTION falukeys.set_key_validity(key_id text, not_before timestamptz, expires_at timestamptz) RETURNS void
+CREATE FUNCTION falukeys.set_key_validity(key_id text, not_before timestamptz DEFAULT NULL,
+	expires_at timestamptz DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_set_validity';
-COMMENT ON FUNCTION falukeys.set_key_validity IS 'Sets from when and until when a key is valid; NULL: no bound. 22023 where there is nothing between, 55000 where the key has expired. Developers of the workspace';
+COMMENT ON FUNCTION falukeys.set_key_validity IS 'Sets from when and until when a key is valid; NULL leaves as it is, -infinity as not_before or infinity as expires_at is no bound. 22023 for the reverse and where there is nothing between, 55000 where the key has expired. Developers of the workspace';
 
 CREATE FUNCTION falukeys.purge_keys(older_than interval) RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_purge';

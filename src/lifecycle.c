@@ -236,36 +236,49 @@ lifecycle_revoke(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-static Parameter
-bound_argument(FunctionCallInfo fcinfo, int number)
+/* Both bounds as they are to be, without one where it is the infinite on its side */
+static void
+check_bounds(TimestampTz not_before, TimestampTz expires_at, const char *changed)
 {
-	bool		none = PG_ARGISNULL(number) ||
-		TIMESTAMP_NOT_FINITE(PG_GETARG_TIMESTAMPTZ(number));
-
-	return (Parameter) {TIMESTAMPTZOID, none ? (Datum) 0 : PG_GETARG_DATUM(number), none};
+	if (TIMESTAMP_IS_NOEND(not_before))
+		argument_refuse("not_before", "a time, or -infinity for no bound");
+	if (TIMESTAMP_IS_NOBEGIN(expires_at))
+		argument_refuse("expires_at", "a time, or infinity for no bound");
+	if (not_before < expires_at)
+		return;
+	if (strcmp(changed, "not_before") == 0)
+		argument_refuse(changed, "before \"expires_at\"");
+	argument_refuse(changed, "after \"not_before\"");
 }
 
 Datum
 lifecycle_set_validity(PG_FUNCTION_ARGS)
 {
 	text	   *key_id = argument_text(fcinfo, 0, "key_id");
-	Parameter	not_before = bound_argument(fcinfo, 1);
-	Parameter	expires_at = bound_argument(fcinfo, 2);
 	KeyFacts	facts;
 	Statement	statement;
 
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
-	if (!not_before.null && !expires_at.null &&
-		DatumGetTimestampTz(not_before.value) >= DatumGetTimestampTz(expires_at.value))
-		argument_refuse("not_before", "before \"expires_at\"");
+	if (PG_ARGISNULL(1) && PG_ARGISNULL(2))
+		PG_RETURN_VOID();
+
+	/* The bound that stays may just be changed by someone else. */
+	statement_begin(&statement);
+	lifecycle_lock_key(key_id, &facts);
 	/* Even setting the same again would promise what is over. */
 	if (facts.expires_at <= GetCurrentTimestamp())
 		guards_refuse("an expired key cannot be revived", "Create another key.");
+	if (!PG_ARGISNULL(1))
+		facts.not_before = PG_GETARG_TIMESTAMPTZ(1);
+	if (!PG_ARGISNULL(2))
+		facts.expires_at = PG_GETARG_TIMESTAMPTZ(2);
+	check_bounds(facts.not_before, facts.expires_at, PG_ARGISNULL(1) ? "expires_at" : "not_before");
 
-	statement_begin(&statement);
-	STATEMENT_RUN("UPDATE falukeys.keys SET not_before = $2, expires_at = $3 WHERE id = $1",
-				  parameter_text(key_id), not_before, expires_at);
+	STATEMENT_RUN("UPDATE falukeys.keys SET not_before = nullif($2, '-infinity'),"
+				  " expires_at = nullif($3, 'infinity') WHERE id = $1",
+				  parameter_text(key_id),
+				  parameter_timestamp(facts.not_before), parameter_timestamp(facts.expires_at));
 	statement_end(&statement);
 	PG_RETURN_VOID();
 }

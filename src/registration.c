@@ -128,10 +128,9 @@ registration_set_networks(const text *key_id, ArrayType *networks)
 }
 
 static Parameter
-parameter_bound(TimestampTz value)
+parameter_bound(TimestampTz value, TimestampTz none)
 {
-	return (Parameter) {TIMESTAMPTZOID, TimestampTzGetDatum(value),
-		TIMESTAMP_NOT_FINITE(value)};
+	return (Parameter) {TIMESTAMPTZOID, TimestampTzGetDatum(value), value == none};
 }
 
 static void
@@ -167,8 +166,8 @@ registration_insert(const KeyDraft *draft, const char *event)
 					  parameter_of("key_mode", ObjectIdGetDatum(mode), false),
 					  parameter_boolean(draft->permissions != NULL),
 					  parameter_boolean(draft->networks != NULL),
-					  parameter_bound(draft->not_before),
-					  parameter_bound(draft->expires_at),
+					  parameter_bound(draft->not_before, DT_NOBEGIN),
+					  parameter_bound(draft->expires_at, DT_NOEND),
 					  (Parameter) {JSONBOID, draft->meta, draft->meta == 0},
 					  parameter_boolean(draft->imported),
 					  parameter_text(draft->public_key),
