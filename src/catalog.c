@@ -27,6 +27,7 @@ static const char *const relation_names[CATALOG_RELATIONS] = {
 	[CATALOG_KEYS] = "keys",
 	[CATALOG_KEYS_BY_ID] = "keys_pkey",
 	[CATALOG_KEYS_BY_SECRET] = "keys_by_secret",
+	[CATALOG_KEYS_BY_PARENT] = "keys_by_parent",
 	[CATALOG_RETIRED_SECRETS] = "retired_secrets",
 	[CATALOG_RETIRED_SECRETS_BY_SECRET] = "retired_secrets_by_secret",
 	[CATALOG_RETIRED_SECRETS_BY_KEY] = "retired_secrets_by_key",

@@ -34,7 +34,8 @@ CREATE VIEW falukeys.dashboard WITH (security_barrier) AS
 		CASE WHEN pg_catalog.isfinite(s.revealed_at) THEN s.revealed_by END AS revealed_by,
 		GREATEST(u.last_used_at, m.last_used_at) AS last_used_at,
 		COALESCE(u.uses, 0) OPERATOR(pg_catalog.+) COALESCE(m.uses, 0) AS uses,
-		k.expires_at
+		k.expires_at,
+		k.parent_key_id
 	FROM falukeys.keys AS k
 		JOIN falukeys.visible_workspaces AS v ON v.id OPERATOR(pg_catalog.=) k.workspace_id
 		JOIN falukeys.workspaces AS w ON w.id OPERATOR(pg_catalog.=) k.workspace_id
@@ -59,6 +60,7 @@ COMMENT ON COLUMN falukeys.dashboard.revealed_by IS 'The role that saw it';
 COMMENT ON COLUMN falukeys.dashboard.last_used_at IS 'The last valid verification that was counted';
 COMMENT ON COLUMN falukeys.dashboard.uses IS 'Valid verifications that were counted';
 COMMENT ON COLUMN falukeys.dashboard.expires_at IS 'From when on it is refused; NULL: no bound';
+COMMENT ON COLUMN falukeys.dashboard.parent_key_id IS 'The key whose holder created this temporary key, which lives no longer than that one''s secret';
 
 CREATE VIEW falukeys.event_log WITH (security_barrier) AS
 	SELECT e.id, e.at, e.event, e.actor, e.session_actor, e.acting_for, e.workspace_id, e.key_id, e.detail

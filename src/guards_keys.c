@@ -95,6 +95,36 @@ check_meta(TriggerRow *row)
 		argument_check_meta("meta", meta);
 }
 
+/*
+ * A parent that is not there yet may be restored later.  Until then, and where
+ * it never comes, the key does not verify.
+ */
+static void
+check_parent(TriggerRow *row, const ApiKey *secret)
+{
+	bool		null;
+	Datum		parent = row_value(row, "parent_secret", &null);
+	StoreReader reader;
+	KeyFacts	facts;
+	bool		found;
+
+	if (null != row_is_null(row, "parent_key_id"))
+		argument_refuse("parent_secret", "given with \"parent_key_id\"");
+	if (null)
+		return;
+	if (secret->kind != 't')
+		argument_refuse("parent_secret", "null for a key that is not temporary");
+	if (DatumGetApiKeyP(parent)->kind != 's' || DatumGetApiKeyP(parent)->mode != secret->mode)
+		argument_refuse("parent_secret", "a secret key of the same mode");
+	store_reader_begin(&reader);
+	found = store_key_by_id(&reader, row_text(row, "parent_key_id"), &facts);
+	store_reader_end(&reader);
+	if (found && !row_is_null(row, "workspace_id") &&
+		(facts.secret.kind != 's' || facts.secret.mode != secret->mode ||
+		 !identifier_equals(&facts.workspace_id, row_text(row, "workspace_id"))))
+		argument_refuse("parent_key_id", "a secret key of the same workspace and mode");
+}
+
 /* Rules of a row by itself */
 static void
 check_row(TriggerRow *row, const ApiKey *secret)
@@ -131,6 +161,7 @@ prepare_insert(TriggerRow *row)
 	fill_from_secret(row, "mode", catalog_mode_oid(secret->mode));
 	guards_fill_creation(row);
 	check_row(row, secret);
+	check_parent(row, secret);
 
 	/* A restored key may be of a workspace that was closed since. */
 	if (secret->mode == 'l' && !row_is_null(row, "workspace_id"))
@@ -207,7 +238,8 @@ Datum
 guards_keys_before(PG_FUNCTION_ARGS)
 {
 	static const char *const always[] = {
-		"id", "workspace_id", "kind", "mode", "created_at", "created_by"
+		"id", "workspace_id", "kind", "mode", "created_at", "created_by",
+		"parent_key_id", "parent_secret"
 	};
 	static const char *const by_roll[] = {"secret", "public_key", "imported"};
 	TriggerRow	row;

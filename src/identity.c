@@ -170,13 +170,14 @@ text_array(List *values)
 	return construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
-/* What it becomes, once it is certain */
+/* What it becomes, once it is certain; the secret is the one that was presented. */
 static Identity *
-describe(StoreReader *reader, const KeyFacts *facts)
+describe(StoreReader *reader, const ApiKey *secret, const KeyFacts *facts)
 {
 	Identity   *identity = new_identity();
 	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
 
+	identity->secret = *secret;
 	identity->facts = *facts;
 	identity->facts.meta = 0;
 	identity->key_id = cstring_to_text(facts->id.text);
@@ -194,7 +195,7 @@ static Identity *
 verify(StoreReader *reader, const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
 {
 	verdict_reach(reader, secret, request, verdict);
-	return verdict->code == VERDICT_VALID ? describe(reader, &verdict->facts) : NULL;
+	return verdict->code == VERDICT_VALID ? describe(reader, secret, &verdict->facts) : NULL;
 }
 
 void
@@ -366,7 +367,7 @@ identity_mode_settings(PG_FUNCTION_ARGS)
 	return settings;
 }
 
-/* Every secret that the key has or had, each of which someone may act by */
+/* Every secret that the key has or had, or made: each of them someone may act by. */
 Datum
 identity_wait_for_key(PG_FUNCTION_ARGS)
 {

@@ -178,13 +178,13 @@ limit_permissions(KeyDraft *draft, const Identity *identity)
 }
 
 static bool
-is_within(List *networks, Datum asked)
+is_within(List *networks, const inet *asked)
 {
 	ListCell   *cell;
 
 	foreach(cell, networks)
 	{
-		if (DatumGetBool(DirectFunctionCall2(network_subeq, asked, PointerGetDatum(lfirst(cell)))))
+		if (verdict_covers_network(lfirst(cell), asked))
 			return true;
 	}
 	return false;
@@ -204,14 +204,15 @@ limit_networks(KeyDraft *draft, const Identity *identity)
 	deconstruct_array(draft->networks, CIDROID, -1, false, TYPALIGN_INT, &asked, NULL, &count);
 	for (int i = 0; i < count; i++)
 	{
-		if (!is_within(identity->networks, asked[i]))
+		if (!is_within(identity->networks, DatumGetInetPP(asked[i])))
 			refuse_more_than_identity("networks");
 	}
 }
 
 /*
  * A secret key's holder creates temporary keys for its own workspace and mode,
- * and where it asks for no limits, they have its own.
+ * and where it asks for no limits, they have its own.  They live no longer than
+ * the secret that it has.
  */
 static void
 limit_to_identity(KeyDraft *draft, char mode)
@@ -228,6 +229,8 @@ limit_to_identity(KeyDraft *draft, char mode)
 			limit_permissions(draft, identity);
 		if (identity->facts.networks_restricted)
 			limit_networks(draft, identity);
+		draft->parent_key_id = identity->key_id;
+		draft->parent_secret = &identity->secret;
 	}
 }
 

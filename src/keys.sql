@@ -15,6 +15,7 @@ CREATE TABLE falukeys.keys (
 	expires_at timestamptz,
 	revoked_at timestamptz,
 	compromised_at timestamptz,
+	parent_secret falukeys.apikey,
 	meta jsonb,
 	created_at timestamptz NOT NULL,
 	created_by name NOT NULL,
@@ -23,6 +24,7 @@ CREATE TABLE falukeys.keys (
 	description text,
 	saved_in text,
 	revoke_reason text,
+	parent_key_id text COLLATE "C",
 	CONSTRAINT keys_pkey PRIMARY KEY (id),
 	CONSTRAINT keys_secret_key UNIQUE (secret),
 	CONSTRAINT keys_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES falukeys.workspaces (id),
@@ -31,6 +33,8 @@ CREATE TABLE falukeys.keys (
 -- The unique index guards; this one is what verification probes, in half the time.
 CREATE INDEX keys_by_secret ON falukeys.keys USING hash (secret falukeys.apikey_hash_ops);
 CREATE INDEX keys_by_workspace ON falukeys.keys (workspace_id);
+-- No foreign key: to create a temporary key must not lock its parent.
+CREATE INDEX keys_by_parent ON falukeys.keys (parent_key_id) WHERE parent_key_id IS NOT NULL;
 COMMENT ON TABLE falukeys.keys IS 'The keys. Their secrets are here as digests only';
 COMMENT ON COLUMN falukeys.keys.id IS 'key_ and a KSUID; stays when the key is rolled';
 COMMENT ON COLUMN falukeys.keys.workspace_id IS 'The workspace that the key belongs to';
@@ -44,6 +48,7 @@ COMMENT ON COLUMN falukeys.keys.not_before IS 'Refused before this time; NULL: n
 COMMENT ON COLUMN falukeys.keys.expires_at IS 'Refused from this time on; NULL: no bound';
 COMMENT ON COLUMN falukeys.keys.revoked_at IS 'When the key ended for good';
 COMMENT ON COLUMN falukeys.keys.compromised_at IS 'When the key ended for good because it had leaked';
+COMMENT ON COLUMN falukeys.keys.parent_secret IS 'The secret whose holder created this temporary key, which is valid only while that one is; NULL where a member did';
 COMMENT ON COLUMN falukeys.keys.meta IS 'The application''s own, handed out by verify_key';
 COMMENT ON COLUMN falukeys.keys.created_at IS 'When the key was created or registered';
 COMMENT ON COLUMN falukeys.keys.created_by IS 'The role that did it';
@@ -52,6 +57,7 @@ COMMENT ON COLUMN falukeys.keys.public_key IS 'The full text of a public key, NU
 COMMENT ON COLUMN falukeys.keys.description IS 'For people';
 COMMENT ON COLUMN falukeys.keys.saved_in IS 'Where the owner keeps the secret';
 COMMENT ON COLUMN falukeys.keys.revoke_reason IS 'Why the key ended, as revoke_key or report_compromised_key was told';
+COMMENT ON COLUMN falukeys.keys.parent_key_id IS 'The key that parent_secret is or was of';
 
 CREATE TABLE falukeys.retired_secrets (
 	secret falukeys.apikey NOT NULL,
@@ -109,7 +115,7 @@ CREATE FUNCTION falukeys.create_temporary_key(workspace text, mode falukeys.key_
 	permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL, ttl interval DEFAULT '1 hour',
 	OUT id text, OUT key text)
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_create_temporary';
-COMMENT ON FUNCTION falukeys.create_temporary_key IS 'Creates a key for at least one object and at most 24 hours, shown this once. Say SELECT * FROM. 22023 for a bad argument, 55000 where the workspace is closed, or not approved and the mode is live. Developers of the workspace';
+COMMENT ON FUNCTION falukeys.create_temporary_key IS 'Creates a key for at least one object and at most 24 hours, shown this once. Say SELECT * FROM. 22023 for a bad argument, 55000 where the workspace is closed, or not approved and the mode is live. Developers of the workspace; and a transaction that acts for a secret key, within that key''s limits, 42501 beyond them: what it creates is valid only while that secret is';
 
 CREATE FUNCTION falukeys.import_key(workspace text, key text, description text DEFAULT NULL,
 	permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL, expires_at timestamptz DEFAULT NULL,

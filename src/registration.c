@@ -127,6 +127,7 @@ registration_set_networks(const text *key_id, ArrayType *networks)
 				  parameter_text(key_id), parameter_array(CIDRARRAYOID, networks));
 }
 
+/* Only the infinite on its own side is no bound. */
 static Parameter
 parameter_bound(TimestampTz value, TimestampTz none)
 {
@@ -156,8 +157,8 @@ registration_insert(const KeyDraft *draft, const char *event)
 	/* A conflict is ours to report: the server would show the digest. */
 	if (STATEMENT_RUN("INSERT INTO falukeys.keys (id, workspace_id, secret, kind, mode,"
 					  " permissions_restricted, networks_restricted, not_before, expires_at,"
-					  " meta, imported, public_key, description)"
-					  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+					  " meta, imported, public_key, description, parent_key_id, parent_secret)"
+					  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 					  " ON CONFLICT (secret) DO NOTHING",
 					  parameter_text(id),
 					  parameter_text(draft->workspace),
@@ -171,12 +172,16 @@ registration_insert(const KeyDraft *draft, const char *event)
 					  (Parameter) {JSONBOID, draft->meta, draft->meta == 0},
 					  parameter_boolean(draft->imported),
 					  parameter_text(draft->public_key),
-					  parameter_text(draft->description)) == 0)
+					  parameter_text(draft->description),
+					  parameter_text(draft->parent_key_id),
+					  parameter_of("apikey", ApiKeyPGetDatum(draft->parent_secret),
+								   draft->parent_secret == NULL)) == 0)
 		registration_report_duplicate();
 	insert_restrictions(id, draft);
 
 	EVENTS_RECORD(event, draft->workspace, id,
-				  {"kind", catalog_enum_label(kind)}, {"mode", catalog_enum_label(mode)});
+				  {"kind", catalog_enum_label(kind)}, {"mode", catalog_enum_label(mode)},
+				  {"parent", draft->parent_key_id ? text_to_cstring(draft->parent_key_id) : NULL});
 	return id;
 }
 

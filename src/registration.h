@@ -24,6 +24,8 @@ typedef struct KeyDraft
 	ArrayType  *permissions;
 	ArrayType  *networks;
 	ArrayType  *objects;
+	const text *parent_key_id;	/* of the identity that makes a temporary key */
+	const ApiKey *parent_secret;
 	TimestampTz not_before;
 	TimestampTz expires_at;
 	Datum		meta;			/* a jsonb, or 0 */

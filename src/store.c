@@ -352,6 +352,9 @@ read_key(const StoreReader *reader, TupleTableSlot *slot, KeyFacts *facts)
 	facts->expires_at = time_or(value[KEYS_EXPIRES_AT], null[KEYS_EXPIRES_AT], DT_NOEND);
 	facts->revoked = !null[KEYS_REVOKED_AT];
 	facts->compromised = !null[KEYS_COMPROMISED_AT];
+	facts->has_parent = !null[KEYS_PARENT_SECRET];
+	if (facts->has_parent)
+		facts->parent = *DatumGetApiKeyP(value[KEYS_PARENT_SECRET]);
 	facts->meta = 0;
 	if (reader->with_meta)
 	{
@@ -606,6 +609,12 @@ store_secrets(StoreReader *reader, const text *key_id)
 					 AccessShareLock, PointerGetDatum(key_id));
 	while (store_scan_next(&scan))
 		secrets = add_secret(&scan, RETIRED_SECRET, secrets);
+	store_scan_end(&scan);
+
+	store_scan_begin(&scan, reader, CATALOG_KEYS, CATALOG_KEYS_BY_PARENT,
+					 AccessShareLock, PointerGetDatum(key_id));
+	while (store_scan_next(&scan))
+		secrets = add_secret(&scan, KEYS_SECRET, secrets);
 	store_scan_end(&scan);
 	return secrets;
 }

@@ -57,6 +57,8 @@ typedef struct KeyFacts
 	TimestampTz expires_at;		/* infinity where there is no bound */
 	bool		revoked;
 	bool		compromised;
+	bool		has_parent;
+	ApiKey		parent;			/* the secret that made a temporary key */
 	Datum		meta;			/* detoasted; 0 for a NULL, and without with_meta */
 } KeyFacts;
 
@@ -83,9 +85,10 @@ typedef struct RetiredFacts
 #define KEYS_EXPIRES_AT				10
 #define KEYS_REVOKED_AT				11
 #define KEYS_COMPROMISED_AT			12
-#define KEYS_FACTS					12	/* of all these, the last one */
-#define KEYS_META					13
-#define KEYS_IMPORTED				16
+#define KEYS_PARENT_SECRET			13
+#define KEYS_FACTS					13	/* of all these, the last one */
+#define KEYS_META					14
+#define KEYS_IMPORTED				17
 
 #define RETIRED_SECRET				1
 #define RETIRED_KEY_ID				2
@@ -166,7 +169,7 @@ extern bool store_restriction_fits(StoreReader *reader, StoreRestriction which,
 /* Was the key made elsewhere? */
 extern bool store_key_is_imported(const text *id);
 
-/* The secrets that a key has and had, as pointers to ApiKey */
+/* The secrets that a key has and had, and those made by its holders, as pointers to ApiKey */
 extern List *store_secrets(StoreReader *reader, const text *key_id);
 
 extern bool store_workspace_was_approved(StoreReader *reader, const text *id, bool *exists);

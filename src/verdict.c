@@ -87,13 +87,27 @@ is_single_address(const Network *network)
 }
 
 static bool
+covers_network(const Network *network, const Network *asked)
+{
+	return network->family == asked->family && network->bits <= asked->bits &&
+		bitncmp(network->address, asked->address, network->bits) == 0;
+}
+
+bool
+verdict_covers_network(const inet *network, const inet *asked)
+{
+	Network		wide = network_of(network);
+	Network		narrow = network_of(asked);
+
+	return covers_network(&wide, &narrow);
+}
+
+static bool
 network_fits(Datum value, const void *asked)
 {
-	const Network *address = asked;
 	Network		network = network_of(DatumGetInetPP(value));
 
-	return network.family == address->family &&
-		bitncmp(network.address, address->address, network.bits) == 0;
+	return covers_network(&network, asked);
 }
 
 static bool
@@ -204,6 +218,26 @@ judge_retired(StoreReader *reader, const ApiKey *secret, TimestampTz now, KeyFac
 	return code;
 }
 
+/*
+ * A key that was created by the holder of another one's secret is alive only
+ * while that is; of their codes the first in the order is the answer.
+ */
+static VerdictCode
+judge_family(StoreReader *reader, const KeyFacts *facts, TimestampTz now)
+{
+	VerdictCode code = judge_life(reader, facts, now);
+	VerdictCode parent_code = VERDICT_VALID;
+	KeyFacts	parent;
+
+	if (!facts->has_parent)
+		return code;
+	if (!store_key_by_secret(reader, &facts->parent, &parent))
+		parent_code = judge_retired(reader, &facts->parent, now, &parent);
+	if (parent_code == VERDICT_VALID)
+		parent_code = judge_life(reader, &parent, now);
+	return Min(code, parent_code);
+}
+
 void
 verdict_reach(StoreReader *reader, const ApiKey *secret, const VerdictRequest *request,
 			  Verdict *verdict)
@@ -214,7 +248,7 @@ verdict_reach(StoreReader *reader, const ApiKey *secret, const VerdictRequest *r
 	if (verdict->retired)
 		verdict->code = judge_retired(reader, secret, verdict->at, &verdict->facts);
 	if (verdict->code == VERDICT_VALID)
-		verdict->code = judge_life(reader, &verdict->facts, verdict->at);
+		verdict->code = judge_family(reader, &verdict->facts, verdict->at);
 	if (verdict->code == VERDICT_VALID)
 		verdict->code = judge_request(reader, &verdict->facts, request);
 }

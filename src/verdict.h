@@ -56,6 +56,9 @@ extern const char *verdict_code_name(VerdictCode code);
 /* Does what a key has cover what is asked of it? */
 extern bool verdict_covers(const text *permission, const text *asked);
 
+/* Likewise of networks, where IPv4 in IPv6 counts as the IPv4 that it is */
+extern bool verdict_covers_network(const inet *network, const inet *asked);
+
 /* Those of a living key that may not do what was asked of it */
 extern bool verdict_is_denial(VerdictCode code);
 
