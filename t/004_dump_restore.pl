@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $live_key = qr/^fskl_[0-9A-Za-z]{49}$/;
-my $roles = 'CREATE ROLE alice; CREATE ROLE "Bob B."; CREATE ROLE "gone";';
+my $roles = 'CREATE ROLE alice; CREATE ROLE "Bob B."; CREATE ROLE "gone"; CREATE ROLE minter;';
 my $node = new_server('source', empty => 1);
 my $other = new_server('target', empty => 1);
 
@@ -36,12 +36,33 @@ sub keep
 	return $id;
 }
 
+# A temporary key that the holder of a secret makes, and what then becomes of that
+sub mint
+{
+	my ($mode, $workspace, $then) = @_;
+	my ($parent, $key) = split(/\|/, origin("SELECT * FROM falukeys.create_key('$workspace', 'secret', '$mode')"));
+
+	$keys{$key} = "$mode, parent, $then";
+	keep("$mode, minted, $then", <<SQL);
+BEGIN;
+SET LOCAL ROLE minter;
+DO 'BEGIN PERFORM falukeys.authenticate(''$key''); END';
+SELECT * FROM falukeys.create_temporary_key('$workspace', '$mode', '{one}', ttl => '1 day');
+COMMIT;
+SQL
+	# Its row moves behind those of its child.
+	origin("UPDATE falukeys.keys SET description = 'parent' WHERE id = '$parent'");
+	origin("SELECT falukeys.$then") if $then =~ s/KEY/'$parent'/;
+	return;
+}
+
 my %workspace = map { ($_ => origin("SELECT falukeys.create_workspace('$_', 'alice')")) }
   ('Pending', 'Approved', 'Suspended', 'Suspended early', 'Closed');
 origin("SELECT falukeys.approve_workspace('$workspace{$_}')") foreach ('Approved', 'Suspended', 'Closed');
 my $workspace = $workspace{Approved};
 origin(<<SQL);
 SELECT falukeys.define_permission('messages', 'Messages'), falukeys.define_permission('messages.read'), falukeys.define_permission('payments');
+SELECT falukeys.grant_access('minter', 'verifier');
 SELECT falukeys.add_member('$workspace', '"Bob B."', 'developer'), falukeys.add_member('$workspace', 'gone', 'member');
 UPDATE falukeys.mode_settings SET webhook_max_attempts = 5 WHERE mode = 'test';
 SET falukeys.acting_for = 'someone';
@@ -74,6 +95,7 @@ foreach my $mode ('test', 'live')
 	origin("SELECT falukeys.import_key_digest('$workspace', falukeys.apikey_of('$by_digest'))");
 	$keys{$imported} = "$mode, imported";
 	$keys{$by_digest} = "$mode, imported by digest";
+	mint($mode, $workspace, $_) foreach ('nothing', 'roll_key(KEY)', "roll_key(KEY, '1 day')", 'revoke_key(KEY)', 'disable_key(KEY)');
 }
 foreach my $name ('Pending', 'Suspended', 'Suspended early', 'Closed')
 {
@@ -188,6 +210,8 @@ sub check_restored
 	is(query($server, 'SELECT count(*) FROM falukeys.members WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = member)', $database),
 		0, "$database: a member whose role is gone is not restored");
 	is(verdicts($server, $database), $verdicts, "$database: the same verdicts");
+	is(query($server, "SELECT count(DISTINCT parent_key_id) FROM falukeys.keys WHERE parent_secret IS NOT NULL", $database),
+		10, "$database: temporary keys have their parents");
 	is(query($server, "SELECT uses, denials, last_client, last_retired_at IS NOT NULL FROM falukeys.usage WHERE key_id = '$live_id'", $database),
 		'3|1|10.1.2.3|t', "$database: usage goes on from what it was");
 	return;

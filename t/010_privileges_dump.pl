@@ -110,5 +110,45 @@ is(said('restored', 'dan', $calls{add_member}), 'done', 'a level may be granted 
 query($node, "SELECT falukeys.revoke_access('group_of_dan', 'manager')", 'restored');
 is(said('restored', 'dan', $calls{add_member}), '42501', 'and taken back by the function');
 
+# Default privileges open nothing, and neither does a dump of a database that has them.
+
+my @everywhere = map { "ALTER DEFAULT PRIVILEGES GRANT ALL ON $_ TO runner WITH GRANT OPTION" } qw(TABLES SEQUENCES ROUTINES TYPES SCHEMAS);
+
+sub all_privileges
+{
+	my ($database) = @_;
+
+	return query($node, <<SQL, $database);
+SELECT classid::regclass, pg_describe_object(classid, objid, 0), a.grantee, a.privilege_type, a.is_grantable
+FROM (SELECT 'pg_class'::regclass AS classid, oid AS objid, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) AS acl
+		FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace AND relkind IN ('r', 'v', 'S')
+	UNION ALL SELECT 'pg_proc'::regclass, oid, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace = 'falukeys'::regnamespace
+	UNION ALL SELECT 'pg_type'::regclass, oid, coalesce(typacl, acldefault('T', typowner)) FROM pg_type WHERE typnamespace = 'falukeys'::regnamespace AND typcategory <> 'A'
+	UNION ALL SELECT 'pg_namespace'::regclass, oid, coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace WHERE nspname = 'falukeys') o, aclexplode(acl) a
+ORDER BY 1, 2, 3, 4
+SQL
+}
+
+query($node, "CREATE DATABASE $_") foreach ('bare', 'open', 'open_restored', 'opened');
+query($node, 'CREATE EXTENSION falukeys', 'bare');
+query($node, join('; ', @everywhere, 'CREATE EXTENSION falukeys'), 'open');
+is(all_privileges('open'), all_privileges('bare'), 'with default privileges nobody has more than without');
+$node->command_ok([ 'pg_dump', '-d', $node->connstr('open'), '-f', $dump ], 'pg_dump');
+unlike(slurp_file($dump), qr/^(?:GRANT|REVOKE) .*falukeys/m, 'its dump grants and revokes nothing of ours');
+query($node, join('; ', @everywhere), 'opened');
+foreach my $database ('open_restored', 'opened')
+{
+	$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database), '-f', $dump ], "$database: restored without an error");
+	is(all_privileges($database), all_privileges('bare'), "$database: nobody has more than without");
+}
+query($node, "CREATE TABLE falukeys.of_mine (); SELECT falukeys.grant_access('checker_no_more', 'verifier')", 'open');
+$node->command_ok([ 'pg_dump', '-Fc', '-d', $node->connstr('open'), '-f', "$dump.custom" ], 'pg_dump, with a table of someone else in the schema');
+foreach my $database ('open_restored', 'open')
+{
+	$node->command_ok([ 'pg_restore', '--clean', '--if-exists', '-e', '-d', $node->connstr($database), "$dump.custom" ], "$database: pg_restore --clean");
+	is(query($node, "SELECT has_function_privilege('checker_no_more', 'falukeys.verifier_access()', 'EXECUTE')", $database), 't', "$database: what was granted is");
+	is(query($node, "SELECT has_table_privilege('runner', 'falukeys.keys', 'SELECT')", $database), 'f', "$database: and no more");
+}
+
 $node->stop;
 done_testing();
