@@ -201,11 +201,14 @@ SELECT detail FROM falukeys.events WHERE key_id = :'of_member';
 
 SELECT id IS NOT NULL AS rolled FROM falukeys.roll_key(pg_temp.parent('rolled'));
 SELECT * FROM pg_temp.pair('rolled');
+-- The dashboard says the same as verification.
+SELECT count(*) AS shown_otherwise FROM minting_child c JOIN falukeys.dashboard d ON d.key_id = c.id WHERE d.state <> pg_temp.child(c.name);
 -- In a grace the old secret goes on, and what it minted, also what it mints now; a child of the new one is its own.
 SELECT key AS graced_new FROM falukeys.roll_key(pg_temp.parent('graced'), '1 hour') \gset
 SELECT pg_temp.bear('graced_later', :'family', parent_key => parent_key) FROM minting_child WHERE name = 'graced';
 SELECT pg_temp.bear('graced_new', :'family', parent_key => :'graced_new');
 SELECT name, pg_temp.child(name) FROM minting_child WHERE name ~ '^graced' ORDER BY name;
+SELECT count(*) AS shown_otherwise FROM minting_child c JOIN falukeys.dashboard d ON d.key_id = c.id WHERE d.state <> pg_temp.child(c.name);
 SELECT falukeys.end_grace(pg_temp.parent('graced'));
 SELECT name, pair.* FROM minting_child c, pg_temp.pair(c.name) WHERE name ~ '^graced' ORDER BY name;
 SELECT id IS NOT NULL AS rolled FROM falukeys.roll_key(pg_temp.parent('ended_grace'), '200 milliseconds');
@@ -241,9 +244,11 @@ SELECT code FROM minting_child c, falukeys.authenticate(c.key, object_id => 'obj
 -- Of the child's and the parent's codes, the first in the order
 SELECT falukeys.disable_key(id) FROM minting_child WHERE name IN ('revoked', 'early');
 SELECT name, pg_temp.child(name) FROM minting_child WHERE name IN ('revoked', 'early') ORDER BY name;
+SELECT count(*) AS shown_otherwise FROM minting_child c JOIN falukeys.dashboard d ON d.key_id = c.id WHERE d.state <> pg_temp.child(c.name);
 SELECT code FROM minting_child c, falukeys.verify_key(c.key) WHERE name IN ('restricted', 'rolled') ORDER BY name;
 -- the workspace's state
 SELECT falukeys.suspend_workspace(:'family');
+SELECT count(*) AS shown_otherwise FROM minting_child c JOIN falukeys.dashboard d ON d.key_id = c.id WHERE d.state <> pg_temp.child(c.name);
 SELECT * FROM pg_temp.pair('live');
 SELECT * FROM pg_temp.pair('restricted');
 SELECT falukeys.resume_workspace(:'family');

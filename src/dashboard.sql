@@ -9,11 +9,14 @@ CREATE VIEW falukeys.dashboard WITH (security_barrier) AS
 		k.mode,
 		COALESCE(k.public_key, falukeys.redacted(k.secret)) AS key,
 		CASE
-			WHEN k.compromised_at IS NOT NULL THEN 'compromised'
-			WHEN k.revoked_at IS NOT NULL THEN 'revoked'
-			WHEN k.disabled THEN 'disabled'
-			WHEN k.not_before OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp() THEN 'not_yet_valid'
-			WHEN k.expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() THEN 'expired'
+			WHEN r.valid_until OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp()
+				AND COALESCE(r.compromised_at OPERATOR(pg_catalog.>=) r.valid_until, true) THEN 'rolled'
+			WHEN COALESCE(k.compromised_at, p.compromised_at) IS NOT NULL
+				OR r.compromised_at OPERATOR(pg_catalog.<) r.valid_until THEN 'compromised'
+			WHEN COALESCE(k.revoked_at, p.revoked_at) IS NOT NULL THEN 'revoked'
+			WHEN k.disabled OR p.disabled THEN 'disabled'
+			WHEN GREATEST(k.not_before, p.not_before) OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp() THEN 'not_yet_valid'
+			WHEN LEAST(k.expires_at, p.expires_at) OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() THEN 'expired'
 			WHEN w.state OPERATOR(pg_catalog.=) 'closed' THEN 'workspace_closed'
 			WHEN w.state OPERATOR(pg_catalog.=) 'suspended'
 				AND k.mode OPERATOR(pg_catalog.=) 'live' THEN 'workspace_suspended'
@@ -40,6 +43,8 @@ CREATE VIEW falukeys.dashboard WITH (security_barrier) AS
 		JOIN falukeys.visible_workspaces AS v ON v.id OPERATOR(pg_catalog.=) k.workspace_id
 		JOIN falukeys.workspaces AS w ON w.id OPERATOR(pg_catalog.=) k.workspace_id
 		LEFT JOIN falukeys.sealed_secrets AS s ON s.secret OPERATOR(falukeys.=) k.secret
+		LEFT JOIN falukeys.keys AS p ON p.id OPERATOR(pg_catalog.=) k.parent_key_id
+		LEFT JOIN falukeys.retired_secrets AS r ON r.secret OPERATOR(falukeys.=) k.parent_secret
 		LEFT JOIN falukeys.key_usage AS u ON u.key_id OPERATOR(pg_catalog.=) k.id
 		CROSS JOIN LATERAL falukeys.unflushed_usage(k.id) AS m;
 COMMENT ON VIEW falukeys.dashboard IS 'The keys that the caller may see, a row each; no secret is readable in it';
