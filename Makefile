@@ -10,7 +10,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-f
 SHLIB_LINK = -Wl,-Bsymbolic -lcrypto -lz
 
 # The parts of the install script, in the order in which they build on each other.
-SQL_PARTS = preamble apikey workspaces keys restrictions vault events access guards \
+SQL_PARTS = preamble apikey workspaces keys restrictions vault rotation events access guards \
 	verify identity isolation request leaks usage dashboard finish
 EXTENSION_SCRIPT = sql/falukeys--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SCRIPT)

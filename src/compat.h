@@ -136,6 +136,34 @@ compat_detoast_now(Datum value)
 }
 #endif
 
+/* The files of another database */
+#if PG_VERSION_NUM >= 160000
+typedef RelFileLocator CompatLocator;
+#define compat_locator(tablespace, database, file) \
+	((RelFileLocator) {.spcOid = tablespace,.dbOid = database,.relNumber = file})
+#define compat_mapped_file(path, relation) \
+	RelationMapOidToFilenumberForDatabase(path, relation)
+#else
+typedef RelFileNode CompatLocator;
+#define compat_locator(tablespace, database, file) \
+	((RelFileNode) {.spcNode = tablespace,.dbNode = database,.relNode = file})
+#define compat_mapped_file(path, relation) \
+	RelationMapOidToFilenodeForDatabase(path, relation)
+#endif
+
+#if PG_VERSION_NUM >= 170000
+#define compat_smgropen(locator)	smgropen(locator, INVALID_PROC_NUMBER)
+#else
+#define compat_smgropen(locator)	smgropen(locator, InvalidBackendId)
+#endif
+
+/* What a DROP DATABASE leaves that was cut short; first minor versions lack it. */
+#ifdef DATCONNLIMIT_INVALID_DB
+#define COMPAT_DATABASE_IS_INVALID	DATCONNLIMIT_INVALID_DB
+#else
+#define COMPAT_DATABASE_IS_INVALID	(-2)
+#endif
+
 /* An empty message in the WAL; its location */
 #if PG_VERSION_NUM >= 170000
 #define compat_log_message(prefix)	LogLogicalMessage(prefix, "", 0, false, false)

@@ -489,6 +489,7 @@ guards_sealed_before(PG_FUNCTION_ARGS)
 	if (null || !vault_seal_is_valid(DatumGetByteaPP(seal)) ||
 		(saved_in != NULL && VARSIZE_ANY_EXHDR(saved_in) != VAULT_SAVED_IN_LENGTH))
 		guards_refuse("this is no sealed secret", "Only a restore inserts into this table.");
+	vault_seal_arrives(DatumGetByteaPP(seal));
 	return row_result(&row);
 }
 

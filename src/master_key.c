@@ -2,26 +2,40 @@
  * master_key.c
  *		The key outside the database under which secrets are sealed.
  *
- * Storage floor: calls crypto.  It is read at each use, which is rare, and
- * cleansed after it, so that no backend holds it while it runs other SQL.
+ * Storage floor: calls command and crypto.  It is read at each use, which is
+ * rare, and cleansed after it, so that no backend holds it while it runs other
+ * SQL.
  *
  * A file, or a command's output, holds one or more keys of 64 hexadecimal
- * digits, set apart by white space.
+ * digits, set apart by white space.  A file is shared by all databases of the
+ * server.  It is only ever replaced as a whole, and who reads it to replace it
+ * holds one lock for the server from before.
  */
 #include "postgres.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/file_perm.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
+#include "storage/lock.h"
+#include "utils/inval.h"
 
+#include "command.h"
 #include "master_key.h"
 
 #define MASTER_KEY_DIGITS		(2 * CRYPTO_KEY_LENGTH)
 #define MASTER_KEY_MAX_CONTENT	(MASTER_KEY_MAX_COUNT * (MASTER_KEY_DIGITS + 2))
+
+/* SQL's own advisory locks have a database, and 1 or 2 in this field. */
+#define MASTER_KEY_LOCK_FIELD	0xFB
+
+/* No name that a person would give to a copy */
+#define BESIDE					".new."
 
 char	   *master_key_file = NULL;
 char	   *master_key_command = NULL;
@@ -32,6 +46,17 @@ typedef struct Content
 	size_t		length;
 	char		text[MASTER_KEY_MAX_CONTENT + 1];
 } Content;
+
+void
+master_key_lock(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, InvalidOid, 0, 0, MASTER_KEY_LOCK_FIELD);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	/* What the one before us committed in the shared catalogs */
+	AcceptInvalidationMessages();
+}
 
 static bool
 command_is_set(void)
@@ -59,35 +84,51 @@ derive(MasterKey *key, const uint8 master[CRYPTO_KEY_LENGTH])
 				  MASTER_KEY_FINGERPRINT_LENGTH);
 }
 
+/*
+ * Where the next key's digits stand, or NULL where there is none; good says
+ * whether there is nothing else either.
+ */
+static const char *
+next_key(const Content *content, size_t *at, bool *good)
+{
+	const char *key;
+
+	while (*at < content->length && isspace((unsigned char) content->text[*at]))
+		(*at)++;
+	*good = true;
+	if (*at == content->length)
+		return NULL;
+
+	key = content->text + *at;
+	*good = content->length - *at >= MASTER_KEY_DIGITS;
+	for (int i = 0; *good && i < MASTER_KEY_DIGITS; i++)
+		*good = hex_value(key[i]) >= 0;
+	if (*good)
+		*at += MASTER_KEY_DIGITS;
+	*good = *good && (*at == content->length || isspace((unsigned char) content->text[*at]));
+	return *good ? key : NULL;
+}
+
 /* False where the content is anything but keys. */
 static bool
 parse(const Content *content, MasterKeys *keys)
 {
-	const char *at = content->text;
-	const char *end = content->text + content->length;
 	uint8		master[CRYPTO_KEY_LENGTH];
-	bool		good = true;
+	const char *key;
+	size_t		at = 0;
+	bool		good;
 
 	keys->count = 0;
-	while (good)
+	while ((key = next_key(content, &at, &good)) != NULL)
 	{
-		while (at < end && isspace((unsigned char) *at))
-			at++;
-		if (at == end)
-			break;
-		good = end - at >= MASTER_KEY_DIGITS && keys->count < MASTER_KEY_MAX_COUNT;
-		for (int i = 0; good && i < CRYPTO_KEY_LENGTH; i++, at += 2)
+		if (keys->count == MASTER_KEY_MAX_COUNT)
 		{
-			int			high = hex_value(at[0]);
-			int			low = hex_value(at[1]);
-
-			good = high >= 0 && low >= 0;
-			if (good)
-				master[i] = (uint8) (high << 4 | low);
+			good = false;
+			break;
 		}
-		good = good && (at == end || isspace((unsigned char) *at));
-		if (good)
-			derive(&keys->keys[keys->count++], master);
+		for (int i = 0; i < CRYPTO_KEY_LENGTH; i++)
+			master[i] = (uint8) (hex_value(key[2 * i]) << 4 | hex_value(key[2 * i + 1]));
+		derive(&keys->keys[keys->count++], master);
 	}
 	crypto_cleanse(master, sizeof(master));
 	return good && keys->count > 0;
@@ -120,11 +161,11 @@ check_file(int fd)
 				 errhint("Set its permissions to u=rw (0600), or, where root owns it, to u=rw,g=r (0640); if others may have read it, call falukeys.rotate_master_key().")));
 }
 
-/* False where there is no file. */
+/* False where there is no file.  A FIFO, say, would have us wait to open it. */
 static bool
 read_file(Content *content)
 {
-	int			fd = OpenTransientFile(master_key_file, O_RDONLY | PG_BINARY);
+	int			fd = OpenTransientFile(master_key_file, O_RDONLY | O_NONBLOCK | PG_BINARY);
 	ssize_t		got;
 
 	if (fd < 0 && errno == ENOENT)
@@ -156,26 +197,20 @@ read_file(Content *content)
 static void
 run_command(Content *content)
 {
-	FILE	   *pipe = OpenPipeStream(master_key_command, PG_BINARY_R);
-	int			result;
+	int			result = command_run(master_key_command, content->text,
+									 MASTER_KEY_MAX_CONTENT, &content->length);
 
-	if (pipe == NULL)
+	if (result == 0)
+		return;
+	crypto_cleanse(content, sizeof(Content));
+	if (result < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("could not run the command of \"%s\": %m", "falukeys.master_key_command")));
-
-	/* A buffer of stdio's would keep the key. */
-	setvbuf(pipe, NULL, _IONBF, 0);
-	content->length = fread(content->text, 1, MASTER_KEY_MAX_CONTENT, pipe);
-	result = ClosePipeStream(pipe);
-	if (result != 0)
-	{
-		crypto_cleanse(content, sizeof(Content));
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the command of \"%s\" failed", "falukeys.master_key_command"),
-				 errdetail_internal("%s", wait_result_to_str(result))));
-	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the command of \"%s\" failed", "falukeys.master_key_command"),
+			 errdetail_internal("%s", wait_result_to_str(result))));
 }
 
 bool
@@ -233,33 +268,108 @@ append_generated(Content *content)
 	crypto_cleanse(master, sizeof(master));
 }
 
-/* Writes a file of our own beside the master key's, durably; cleanses the content. */
 static void
-write_beside(const char *path, Content *content)
+beside_path(char path[MAXPGPATH], pid_t process)
 {
-	int			fd;
-	bool		written;
-
-	(void) unlink(path);
-	fd = OpenTransientFilePerm(path, O_CREAT | O_EXCL | O_WRONLY | PG_BINARY, 0600);
-	written = fd >= 0 &&
-		write(fd, content->text, content->length) == (ssize_t) content->length &&
-		pg_fsync(fd) == 0;
-	crypto_cleanse(content, sizeof(Content));
-	if (written)
-	{
-		CloseTransientFile(fd);
-		return;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("could not write master key file \"%s\": %m", path)));
+	snprintf(path, MAXPGPATH, "%s" BESIDE "%d", master_key_file, (int) process);
 }
 
 static void
-beside_path(char path[MAXPGPATH])
+file_directory(char directory[MAXPGPATH])
 {
-	snprintf(path, MAXPGPATH, "%s.%d", master_key_file, MyProcPid);
+	strlcpy(directory, master_key_file, MAXPGPATH);
+	get_parent_directory(directory);
+	if (directory[0] == '\0')
+		strlcpy(directory, ".", MAXPGPATH);
+}
+
+/* The process that a file beside the master key's was being written by, or 0 */
+static pid_t
+writer_of(const char *name)
+{
+	const char *base = last_dir_separator(master_key_file);
+	char	   *end;
+	long		process;
+
+	base = base == NULL ? master_key_file : base + 1;
+	if (strncmp(name, base, strlen(base)) != 0 ||
+		strncmp(name + strlen(base), BESIDE, strlen(BESIDE)) != 0)
+		return 0;
+	name += strlen(base) + strlen(BESIDE);
+	if (*name < '1' || *name > '9')
+		return 0;
+	process = strtol(name, &end, 10);
+	return *end == '\0' && process <= INT_MAX ? (pid_t) process : 0;
+}
+
+/* What processes that were killed left half-written, with a key in it */
+static void
+remove_stale(void)
+{
+	char		directory[MAXPGPATH];
+	char		path[MAXPGPATH];
+	DIR		   *files;
+	struct dirent *entry;
+
+	file_directory(directory);
+	files = AllocateDir(directory);
+	while (files != NULL && (entry = ReadDirExtended(files, directory, LOG)) != NULL)
+	{
+		pid_t		writer = writer_of(entry->d_name);
+
+		if (writer == 0 || (writer != MyProcPid && (kill(writer, 0) == 0 || errno != ESRCH)))
+			continue;
+		beside_path(path, writer);
+		(void) unlink(path);
+	}
+	if (files != NULL)
+		FreeDir(files);
+}
+
+/* All of it, durably; else false, with errno */
+static bool
+write_all(int fd, const Content *content)
+{
+	ssize_t		written = write(fd, content->text, content->length);
+
+	if (written == (ssize_t) content->length)
+		return pg_fsync(fd) == 0;
+	if (written >= 0)
+		errno = ENOSPC;
+	return false;
+}
+
+/*
+ * Writes a file of our own beside the master key's, durably, or leaves none;
+ * cleanses the content.
+ */
+static void
+write_beside(char path[MAXPGPATH], Content *content)
+{
+	int			fd;
+	bool		written;
+	int			error;
+
+	remove_stale();
+	beside_path(path, MyProcPid);
+	fd = OpenTransientFilePerm(path, O_CREAT | O_EXCL | O_WRONLY | PG_BINARY, 0600);
+	written = fd >= 0 && write_all(fd, content);
+	error = errno;
+	crypto_cleanse(content, sizeof(Content));
+	if (fd >= 0 && CloseTransientFile(fd) != 0 && written)
+	{
+		error = errno;
+		written = false;
+	}
+	if (written)
+		return;
+
+	if (fd >= 0)
+		(void) unlink(path);
+	errno = error;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("could not write master key file \"%s\": %m", path)));
 }
 
 /* Where two sessions make one at once, the first one's stays. */
@@ -272,7 +382,6 @@ master_key_create(void)
 	bool		linked;
 	int			error;
 
-	beside_path(path);
 	append_generated(&content);
 	write_beside(path, &content);
 
@@ -287,9 +396,8 @@ master_key_create(void)
 				 errmsg("could not make master key file \"%s\": %m", master_key_file)));
 	}
 
-	strlcpy(directory, master_key_file, MAXPGPATH);
-	get_parent_directory(directory);
-	fsync_fname(directory[0] == '\0' ? "." : directory, true);
+	file_directory(directory);
+	fsync_fname(directory, true);
 }
 
 static void
@@ -297,49 +405,55 @@ replace_file(Content *content)
 {
 	char		path[MAXPGPATH];
 
-	beside_path(path);
 	write_beside(path, content);
-	durable_rename(path, master_key_file, ERROR);
+	PG_TRY();
+	{
+		durable_rename(path, master_key_file, ERROR);
+	}
+	PG_CATCH();
+	{
+		(void) unlink(path);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
-void
-master_key_begin_rotation(void)
+/* Up to this many of the file's keys, one a line */
+static void
+append_from_file(Content *content, int count)
 {
 	Content		old;
-	Content		both = {.length = 0};
+	const char *key;
+	size_t		at = 0;
+	bool		good;
 
-	if (command_is_set())
-		return;
 	if (!read_file(&old))
 		master_key_report_missing();
-	append_generated(&both);
-	if (both.length + old.length <= MASTER_KEY_MAX_CONTENT)
+	while (count-- > 0 && (key = next_key(&old, &at, &good)) != NULL)
 	{
-		memcpy(both.text + both.length, old.text, old.length);
-		both.length += old.length;
-		crypto_cleanse(&old, sizeof(old));
-		replace_file(&both);
-		return;
+		memcpy(content->text + content->length, key, MASTER_KEY_DIGITS);
+		content->length += MASTER_KEY_DIGITS;
+		content->text[content->length++] = '\n';
 	}
-
 	crypto_cleanse(&old, sizeof(old));
-	crypto_cleanse(&both, sizeof(both));
-	ereport(WARNING,
-			(errmsg("master key file \"%s\" is full", master_key_file),
-			 errdetail("No new key is added: rotations that did not finish left many. Secrets are sealed anew under the first of them.")));
 }
 
 void
-master_key_end_rotation(void)
+master_key_put_new_first(void)
 {
-	Content		content;
+	Content		content = {.length = 0};
 
-	if (command_is_set())
-		return;
-	if (!read_file(&content))
-		master_key_report_missing();
-	content.length = Min(content.length, MASTER_KEY_DIGITS);
-	content.text[content.length++] = '\n';
+	append_generated(&content);
+	append_from_file(&content, MASTER_KEY_MAX_COUNT - 1);
+	replace_file(&content);
+}
+
+void
+master_key_keep(int count)
+{
+	Content		content = {.length = 0};
+
+	append_from_file(&content, count);
 	replace_file(&content);
 }
 

@@ -36,11 +36,14 @@ extern void master_key_create(void);
 extern void master_key_report_missing(void);
 
 /*
- * A rotation puts a new key before the old ones, seals anew, and then drops the
- * old ones.  Where a command gives the keys, neither is done here.
+ * To the end of the transaction, over all databases of the server: from before
+ * the keys are read until they have been exchanged and everything is sealed anew.
  */
-extern void master_key_begin_rotation(void);
-extern void master_key_end_rotation(void);
+extern void master_key_lock(void);
+
+/* Under the lock: a new key before the others, or only so many of the first ones */
+extern void master_key_put_new_first(void);
+extern void master_key_keep(int count);
 extern bool master_key_is_in_file(void);
 
 extern const MasterKey *master_key_find(const MasterKeys *keys, const uint8 *fingerprint);

@@ -2,14 +2,11 @@
  * seal.c
  *		A secret under AES-256-GCM, as column seal holds it.
  *
- * Storage floor: calls master_key and crypto.  A seal is bound to its secret's
- * handle and its key's id, so that it opens in no other row, and that of a live
- * secret to this system and database, so that it opens in no other copy.
+ * Storage floor: calls binding, master_key and crypto.  A seal is bound to its
+ * secret's handle and its key's id, so that it opens in no other row, and that
+ * of a live secret to a database, so that it opens in no other copy.
  */
 #include "postgres.h"
-
-#include "access/xlog.h"
-#include "miscadmin.h"
 
 #include "identifier.h"
 #include "seal.h"
@@ -20,26 +17,12 @@ typedef struct SealAssociated
 	char		purpose[16];
 	ApiKey		secret;
 	Identifier	key_id;
-	SealBinding binding;
+	Binding		binding;
 } SealAssociated;
-
-void
-seal_bind_here(SealBinding *binding, char mode)
-{
-	uint64		system = GetSystemIdentifier();
-
-	memset(binding, 0, sizeof(SealBinding));
-	if (mode != 'l')
-		return;
-	for (int i = 0; i < 8; i++)
-		binding->system[i] = (uint8) (system >> (56 - 8 * i));
-	for (int i = 0; i < 4; i++)
-		binding->database[i] = (uint8) (MyDatabaseId >> (24 - 8 * i));
-}
 
 static void
 associate(SealAssociated *associated, const ApiKey *secret, const char *key_id,
-		  const SealBinding *binding)
+		  const Binding *binding)
 {
 	memset(associated, 0, sizeof(SealAssociated));
 	strlcpy(associated->purpose, "falukeys seal 1", sizeof(associated->purpose));
@@ -50,7 +33,7 @@ associate(SealAssociated *associated, const ApiKey *secret, const char *key_id,
 
 void
 seal_close(Seal *seal, const MasterKey *key, const ApiKey *secret, const char *key_id,
-		   const SealBinding *binding, const char *plaintext)
+		   const Binding *binding, const char *plaintext)
 {
 	SealAssociated associated;
 

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "apikey.h"
+#include "binding.h"
 #include "master_key.h"
 
 #define SEAL_VERSION	1
@@ -15,20 +16,13 @@
 #define SEAL_CLOSED		1		/* holds a ciphertext */
 #define SEAL_SPENT		2		/* held one, or never did: zeros */
 
-/* Which database a live secret may be opened in; zeros for a test one */
-typedef struct SealBinding
-{
-	uint8		system[8];
-	uint8		database[4];
-} SealBinding;
-
 /* The content of column seal, as on disk; only bytes, so no padding */
 typedef struct Seal
 {
 	uint8		version;
 	uint8		state;
 	uint8		fingerprint[MASTER_KEY_FINGERPRINT_LENGTH];
-	SealBinding binding;
+	Binding		binding;		/* zeros for a test secret */
 	uint8		nonce[CRYPTO_NONCE_LENGTH];
 	uint8		tag[CRYPTO_TAG_LENGTH];
 	uint8		ciphertext[KEY_GENERATED_LENGTH];
@@ -45,11 +39,8 @@ typedef enum OpenResult
 	OPEN_DAMAGED
 } OpenResult;
 
-/* Where a secret of a mode is bound to, if it is sealed here */
-extern void seal_bind_here(SealBinding *binding, char mode);
-
 extern void seal_close(Seal *seal, const MasterKey *key, const ApiKey *secret, const char *key_id,
-					   const SealBinding *binding, const char *plaintext);
+					   const Binding *binding, const char *plaintext);
 
 /* Opens by the binding that the seal carries; where that is, is the caller's to check. */
 extern OpenResult seal_open(const Seal *seal, const MasterKeys *keys, const ApiKey *secret,

@@ -2,7 +2,8 @@
  * vault.c
  *		Sealed secrets, and their one-time opening.
  *
- * Storage floor: calls store, seal, master_key, statement and standby.
+ * Storage floor: calls store, seal, binding, master_key, neighbours, statement
+ * and standby.
  *
  * A transaction that reveals a live secret may roll back after its client has
  * seen the plaintext.  So the mark is no part of the transaction: under the
@@ -11,7 +12,8 @@
  * synchronous standbys, before the plaintext leaves this room.
  *
  * Whoever seals or reveals holds ROW EXCLUSIVE on sealed_secrets from before it
- * reads the master key, and a rotation excludes them.
+ * reads the master key, and a rotation excludes them.  Rotations exclude each
+ * other in all databases of the server, from before they read it too.
  */
 #include "postgres.h"
 
@@ -30,8 +32,10 @@
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
+#include "binding.h"
 #include "compat.h"
 #include "master_key.h"
+#include "neighbours.h"
 #include "seal.h"
 #include "standby.h"
 #include "statement.h"
@@ -50,9 +54,6 @@ typedef struct SealedRow
 	ApiKey		secret;
 } SealedRow;
 
-PG_FUNCTION_INFO_V1(vault_rotate_master_key);
-PG_FUNCTION_INFO_V1(vault_adopt_sealed_secrets);
-
 bool
 vault_seal_is_valid(const bytea *value)
 {
@@ -61,6 +62,15 @@ vault_seal_is_valid(const bytea *value)
 	return VARSIZE_ANY_EXHDR(value) == sizeof(Seal) &&
 		seal->version == SEAL_VERSION &&
 		(seal->state == SEAL_CLOSED || seal->state == SEAL_SPENT);
+}
+
+void
+vault_seal_arrives(const bytea *value)
+{
+	const Seal *seal = (const Seal *) VARDATA_ANY(value);
+
+	if (seal->state == SEAL_CLOSED)
+		neighbours_take_back(seal->fingerprint);
 }
 
 /* Locks a scan's row, which its slot keeps pinned and so in its place. */
@@ -181,9 +191,8 @@ load_master_keys(MasterKeys *keys)
 		master_key_report_missing();
 }
 
-/* Is anything waiting to be revealed, under whatever master key? */
-static bool
-anything_is_sealed(void)
+bool
+vault_anything_is_sealed(void)
 {
 	StoreReader reader;
 	StoreScan	scan;
@@ -199,12 +208,12 @@ anything_is_sealed(void)
 	return sealed;
 }
 
-static void
-load_or_create_master_keys(MasterKeys *keys)
+void
+vault_master_keys(MasterKeys *keys)
 {
 	if (master_key_load(keys))
 		return;
-	if (anything_is_sealed())
+	if (vault_anything_is_sealed())
 		master_key_report_missing();
 	master_key_create();
 	load_master_keys(keys);
@@ -233,12 +242,14 @@ void
 vault_seal(const text *key_id, const PlainKey *key)
 {
 	MasterKeys	keys;
-	SealBinding binding;
+	Binding		binding = {0};
 	Seal		seal;
 
 	table_close(table_open(catalog_relation(CATALOG_SEALED_SECRETS), RowExclusiveLock), NoLock);
-	load_or_create_master_keys(&keys);
-	seal_bind_here(&binding, key->handle.mode);
+	vault_master_keys(&keys);
+	if (key->handle.mode == 'l')
+		binding_make_here(&binding);
+	neighbours_take_back(keys.keys[0].fingerprint);
 	seal_close(&seal, &keys.keys[0], &key->handle, text_to_cstring(key_id), &binding, key->text);
 	master_key_cleanse(&keys);
 	insert_row(key_id, &key->handle, &seal, DT_NOEND, "");
@@ -292,8 +303,8 @@ report_not_opened(OpenResult result, const char *key_id)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the secret of key \"%s\" was sealed in another database", key_id),
-					 errdetail("It may have been revealed there."),
-					 errhint("Roll the key; or, if the other database is gone, a superuser can call falukeys.adopt_sealed_secrets().")));
+					 errdetail("Or in this one, before it was restored or replaced by a copy. It may have been revealed since."),
+					 errhint("Roll the key; or, if what it was sealed in is gone and did not reveal it, a superuser can call falukeys.adopt_sealed_secrets().")));
 			break;
 		case OPEN_UNKNOWN_MASTER_KEY:
 			ereport(ERROR,
@@ -324,6 +335,16 @@ fill_saved_in(char filled[VAULT_SAVED_IN_LENGTH], const text *saved_in)
 	}
 }
 
+/* A test secret's seal is bound to nothing. */
+static bool
+is_bound_to(const SealedRow *row, const Binding *here)
+{
+	const Binding nothing = {0};
+
+	return memcmp(&row->seal->binding, row->secret.mode == 'l' ? here : &nothing,
+				  sizeof(Binding)) == 0;
+}
+
 /*
  * All that can fail is done before the mark, or leaves it unset: once it is
  * written, the secret is either returned or lost.
@@ -333,7 +354,8 @@ open_row(StoreScan *scan, const MasterKeys *keys, const char *key_id, bool once,
 		 const text *saved_in, char *plaintext)
 {
 	SealedRow	row;
-	SealBinding here;
+	Binding		here;
+	bool		bound;
 	Seal		spent = {.version = SEAL_VERSION,.state = SEAL_SPENT};
 	NameData	revealed_by;
 	char		filled[VAULT_SAVED_IN_LENGTH];
@@ -342,11 +364,10 @@ open_row(StoreScan *scan, const MasterKeys *keys, const char *key_id, bool once,
 
 	namestrcpy(&revealed_by, GetUserNameFromId(statement_actor(), false));
 	fill_saved_in(filled, saved_in);
+	bound = !once || binding_here(&here);
 
 	lock_row(scan, &row, once ? BUFFER_LOCK_EXCLUSIVE : BUFFER_LOCK_SHARE);
-	seal_bind_here(&here, row.secret.mode);
-	if (row.seal->state == SEAL_CLOSED &&
-		memcmp(&row.seal->binding, &here, sizeof(here)) != 0)
+	if (row.seal->state == SEAL_CLOSED && !(bound && is_bound_to(&row, &here)))
 		result = OPEN_ELSEWHERE;
 	else
 		result = seal_open(row.seal, keys, &row.secret, key_id, plaintext);
@@ -406,13 +427,38 @@ vault_reveal(const text *key_id, const ApiKey *secret, const text *saved_in)
 	return revealed;
 }
 
-/*
- * Seals every closed seal anew, bound to where it was bound or to here; what
- * cannot be opened stays as it is.
- */
-static int64
-seal_anew(const MasterKeys *keys, bool only_foreign, int64 *unopened)
+bool
+vault_anything_is_behind(const MasterKeys *keys)
 {
+	StoreReader reader;
+	StoreScan	scan;
+	bool		behind = false;
+
+	store_reader_begin(&reader);
+	store_scan_all_begin(&scan, &reader, CATALOG_SEALED_SECRETS,
+						 CATALOG_SEALED_SECRETS_BY_SECRET, ShareRowExclusiveLock);
+	while (!behind && store_scan_next(&scan))
+	{
+		SealedRow	row;
+		char		plaintext[KEY_GENERATED_LENGTH];
+
+		CHECK_FOR_INTERRUPTS();
+		lock_row(&scan, &row, BUFFER_LOCK_SHARE);
+		behind = memcmp(row.seal->fingerprint, keys->keys[0].fingerprint,
+						MASTER_KEY_FINGERPRINT_LENGTH) != 0 &&
+			seal_open(row.seal, keys, &row.secret, row.key_id.text, plaintext) == OPEN_DONE;
+		unlock_row(&row);
+		crypto_cleanse(plaintext, sizeof(plaintext));
+	}
+	store_scan_end(&scan);
+	store_reader_end(&reader);
+	return behind;
+}
+
+int64
+vault_seal_anew(const MasterKeys *keys, const Binding *adopting, int64 *unopened)
+{
+	const Binding nothing = {0};
 	StoreReader reader;
 	StoreScan	scan;
 	XLogRecPtr	lsn = InvalidXLogRecPtr;
@@ -424,20 +470,20 @@ seal_anew(const MasterKeys *keys, bool only_foreign, int64 *unopened)
 	while (store_scan_next(&scan))
 	{
 		SealedRow	row;
-		SealBinding here;
+		Binding		binding;
 		Seal		seal;
 		char		plaintext[KEY_GENERATED_LENGTH];
 		OpenResult	result = OPEN_SPENT;
 
 		CHECK_FOR_INTERRUPTS();
 		lock_row(&scan, &row, BUFFER_LOCK_EXCLUSIVE);
-		seal_bind_here(&here, row.secret.mode);
-		if (!only_foreign || memcmp(&row.seal->binding, &here, sizeof(here)) != 0)
+		binding = adopting == NULL ? row.seal->binding :
+			row.secret.mode == 'l' ? *adopting : nothing;
+		if (adopting == NULL || !is_bound_to(&row, adopting))
 			result = seal_open(row.seal, keys, &row.secret, row.key_id.text, plaintext);
 		if (result == OPEN_DONE)
 		{
-			seal_close(&seal, &keys->keys[0], &row.secret, row.key_id.text,
-					   only_foreign ? &here : &row.seal->binding, plaintext);
+			seal_close(&seal, &keys->keys[0], &row.secret, row.key_id.text, &binding, plaintext);
 			crypto_cleanse(plaintext, sizeof(plaintext));
 			lsn = write_row(&scan, &row, &seal, NULL, NULL);
 			count++;
@@ -451,83 +497,4 @@ seal_anew(const MasterKeys *keys, bool only_foreign, int64 *unopened)
 
 	make_durable(lsn);
 	return count;
-}
-
-static void
-begin_sealing_anew(const char *function)
-{
-	if (!superuser())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be superuser to call %s", function)));
-	PreventCommandIfReadOnly(function);
-	table_close(table_open(catalog_relation(CATALOG_SEALED_SECRETS), ShareRowExclusiveLock),
-				NoLock);
-}
-
-static void
-warn_of_unopened(int64 unopened)
-{
-	if (unopened > 0)
-		ereport(WARNING,
-				(errmsg("" INT64_FORMAT " sealed secrets did not open", unopened),
-				 errdetail("They are sealed under a master key that is not at hand, or damaged."),
-				 errhint("Roll their keys.")));
-}
-
-/*
- * The file is one for all databases of the server, and what is sealed in others
- * cannot be seen from here.
- */
-static void
-end_rotation(void)
-{
-	Statement	statement;
-	bool		others;
-
-	statement_begin(&statement);
-	others = STATEMENT_RUN("SELECT FROM pg_database WHERE datallowconn AND NOT datistemplate"
-						   " AND datname <> current_database() LIMIT 1") > 0;
-	statement_end(&statement);
-	if (!others)
-		master_key_end_rotation();
-	else if (master_key_is_in_file())
-		ereport(NOTICE,
-				(errmsg("the old master keys stay in file \"%s\"", master_key_file),
-				 errdetail("Other databases of this server may have secrets sealed under them."),
-				 errhint("Call falukeys.rotate_master_key() in each that has the extension; then leave only the first line of the file.")));
-}
-
-Datum
-vault_rotate_master_key(PG_FUNCTION_ARGS)
-{
-	MasterKeys	keys;
-	int64		unopened = 0;
-	int64		count;
-
-	begin_sealing_anew("rotate_master_key()");
-	load_or_create_master_keys(&keys);
-	master_key_begin_rotation();
-	load_master_keys(&keys);
-	count = seal_anew(&keys, false, &unopened);
-	master_key_cleanse(&keys);
-	/* Only now that all is on disk under the new key may the old one go. */
-	end_rotation();
-	warn_of_unopened(unopened);
-	PG_RETURN_INT64(count);
-}
-
-Datum
-vault_adopt_sealed_secrets(PG_FUNCTION_ARGS)
-{
-	MasterKeys	keys;
-	int64		unopened = 0;
-	int64		count;
-
-	begin_sealing_anew("adopt_sealed_secrets()");
-	load_or_create_master_keys(&keys);
-	count = seal_anew(&keys, true, &unopened);
-	master_key_cleanse(&keys);
-	warn_of_unopened(unopened);
-	PG_RETURN_INT64(count);
 }

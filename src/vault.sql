@@ -1,4 +1,10 @@
 
+-- What was sealed here before, and is restored, is not bound to here.
+CREATE FUNCTION falukeys.renew_binding() RETURNS void
+	LANGUAGE C AS 'MODULE_PATHNAME', 'binding_renew';
+SELECT falukeys.renew_binding();
+DROP FUNCTION falukeys.renew_binding();
+
 -- Sealed secrets. A row is never updated: a reveal changes it in place.
 
 CREATE TABLE falukeys.sealed_secrets (
@@ -23,11 +29,3 @@ COMMENT ON COLUMN falukeys.sealed_secrets.seal IS 'The secret under AES-256-GCM,
 COMMENT ON COLUMN falukeys.sealed_secrets.revealed_at IS 'When a live secret was first seen in plaintext; infinity before';
 COMMENT ON COLUMN falukeys.sealed_secrets.revealed_by IS 'The role that saw it';
 COMMENT ON COLUMN falukeys.sealed_secrets.first_saved_in IS 'Where that one said it keeps it, filled up with spaces';
-
-CREATE FUNCTION falukeys.rotate_master_key() RETURNS bigint
-	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vault_rotate_master_key';
-COMMENT ON FUNCTION falukeys.rotate_master_key() IS 'Seals every sealed secret anew, under a new master key or under the first that the command prints, and answers how many; not undone by ROLLBACK. 55000 where the master key is missing. Superusers';
-
-CREATE FUNCTION falukeys.adopt_sealed_secrets() RETURNS bigint
-	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vault_adopt_sealed_secrets';
-COMMENT ON FUNCTION falukeys.adopt_sealed_secrets() IS 'Binds live secrets that were sealed in another database to this one, and answers how many; only for who is sure that the other copy is gone; not undone by ROLLBACK. 55000 where the master key is missing. Superusers';

@@ -1,0 +1,179 @@
+/*
+ * rotation.c
+ *		Sealing anew: under another master key, or bound to another database.
+ *
+ * Calls vault, neighbours, binding and master_key.  The file with the master
+ * keys is one for all databases of the server, and what is sealed in others
+ * cannot be seen from here.  So a rotation of one database puts a new key before
+ * the others, those that follow it seal under the same one, and the last of them
+ * takes the old ones away.  One lock for the server is held from reading the
+ * file to the end of the transaction.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/rel.h"
+
+#include "binding.h"
+#include "catalog.h"
+#include "compat.h"
+#include "master_key.h"
+#include "neighbours.h"
+#include "vault.h"
+
+PG_FUNCTION_INFO_V1(rotation_rotate_master_key);
+PG_FUNCTION_INFO_V1(rotation_adopt_sealed_secrets);
+
+/* In files that are exchanged or made in this transaction, a ROLLBACK would undo it. */
+static void
+begin_sealing_anew(const char *function)
+{
+	Relation	table;
+
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be superuser to call %s", function)));
+	PreventCommandIfReadOnly(function);
+	table = table_open(catalog_relation(CATALOG_SEALED_SECRETS), ShareRowExclusiveLock);
+	if (compat_has_new_storage(table) || table->rd_createSubid != InvalidSubTransactionId)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s cannot be called in a transaction that made or rewrote table \"%s\"",
+						function, RelationGetRelationName(table)),
+				 errdetail("Its ROLLBACK would bring the old seals back."),
+				 errhint("Commit first.")));
+	table_close(table, NoLock);
+}
+
+static void
+warn_of_unopened(int64 unopened)
+{
+	if (unopened > 0)
+		ereport(WARNING,
+				(errmsg("" INT64_FORMAT " sealed secrets did not open", unopened),
+				 errdetail("They are sealed under a master key that is not at hand, or damaged."),
+				 errhint("Roll their keys.")));
+}
+
+/*
+ * Where another database has been rotated since this one was, this one is sealed
+ * under the same key.  One that has nothing and never was is taken for such.
+ */
+static bool
+another_went_ahead(const MasterKeys *keys)
+{
+	uint8		told[MASTER_KEY_FINGERPRINT_LENGTH];
+
+	if (keys->count == 1)
+		return false;
+	if (!neighbours_told(told))
+		return !vault_anything_is_sealed() || vault_anything_is_behind(keys);
+	for (int i = 1; i < keys->count; i++)
+	{
+		if (crypto_equal(keys->keys[i].fingerprint, told, sizeof(told)))
+			return true;
+	}
+	return vault_anything_is_behind(keys);
+}
+
+static void
+report_full(MasterKeys *keys)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	(void) neighbours_need(keys, &names);
+	master_key_cleanse(keys);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("master key file \"%s\" is full", master_key_file),
+			 errdetail("It holds %d keys, and these databases may have secrets under the old ones: %s.",
+					   MASTER_KEY_MAX_COUNT, names.data),
+			 errhint("Call falukeys.rotate_master_key() in each of them first, or drop them.")));
+}
+
+/* Nothing in any database is lost by it: the old keys stay as long as one may need them. */
+static void
+begin_rotation(MasterKeys *keys)
+{
+	master_key_lock();
+	vault_master_keys(keys);
+	if (!master_key_is_in_file())
+		return;
+	if (another_went_ahead(keys))
+	{
+		ereport(NOTICE,
+				(errmsg("no new master key is made"),
+				 errdetail("The first one in file \"%s\" comes from a rotation in another database, which this one follows.",
+						   master_key_file),
+				 errhint("Call falukeys.rotate_master_key() again to begin another rotation.")));
+		return;
+	}
+	if (keys->count == MASTER_KEY_MAX_COUNT)
+		report_full(keys);
+	master_key_cleanse(keys);
+	master_key_put_new_first();
+	vault_master_keys(keys);
+}
+
+static void
+end_rotation(const MasterKeys *keys)
+{
+	StringInfoData names;
+	int			needed;
+
+	neighbours_tell(&keys->keys[0]);
+	initStringInfo(&names);
+	needed = neighbours_need(keys, &names);
+	if (master_key_is_in_file() && needed < keys->count)
+		master_key_keep(needed);
+	if (needed > 1)
+		ereport(NOTICE,
+				(errmsg("old master keys are still needed"),
+				 errdetail("These databases of the server may have secrets under them: %s.",
+						   names.data),
+				 errhint("Call falukeys.rotate_master_key() in each of them.")));
+	else if (!master_key_is_in_file() && keys->count > 1)
+		ereport(NOTICE,
+				(errmsg("old master keys are not needed any more"),
+				 errhint("Make the command of \"%s\" print the first one only.",
+						 "falukeys.master_key_command")));
+}
+
+Datum
+rotation_rotate_master_key(PG_FUNCTION_ARGS)
+{
+	MasterKeys	keys;
+	int64		unopened = 0;
+	int64		count;
+
+	begin_sealing_anew("rotate_master_key()");
+	begin_rotation(&keys);
+	count = vault_seal_anew(&keys, NULL, &unopened);
+	/* Only now that all is on disk under the first key may others go. */
+	end_rotation(&keys);
+	master_key_cleanse(&keys);
+	warn_of_unopened(unopened);
+	PG_RETURN_INT64(count);
+}
+
+Datum
+rotation_adopt_sealed_secrets(PG_FUNCTION_ARGS)
+{
+	MasterKeys	keys;
+	Binding		here;
+	int64		unopened = 0;
+	int64		count;
+
+	begin_sealing_anew("adopt_sealed_secrets()");
+	vault_master_keys(&keys);
+	binding_make_here(&here);
+	neighbours_take_back(keys.keys[0].fingerprint);
+	count = vault_seal_anew(&keys, &here, &unopened);
+	master_key_cleanse(&keys);
+	warn_of_unopened(unopened);
+	PG_RETURN_INT64(count);
+}
