@@ -26,23 +26,29 @@
 PG_FUNCTION_INFO_V1(rotation_rotate_master_key);
 PG_FUNCTION_INFO_V1(rotation_adopt_sealed_secrets);
 
-/* In files that are exchanged or made in this transaction, a ROLLBACK would undo it. */
 static void
 begin_sealing_anew(const char *function)
 {
-	Relation	table;
-
 	if (!superuser())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be superuser to call %s", function)));
 	PreventCommandIfReadOnly(function);
-	table = table_open(catalog_relation(CATALOG_SEALED_SECRETS), ShareRowExclusiveLock);
+	table_close(table_open(catalog_relation(CATALOG_SEALED_SECRETS), ShareRowExclusiveLock),
+				NoLock);
+}
+
+/* What a ROLLBACK can bring back may be under keys that a rotation takes away. */
+static void
+refuse_new_storage(void)
+{
+	Relation	table = table_open(catalog_relation(CATALOG_SEALED_SECRETS), NoLock);
+
 	if (compat_has_new_storage(table) || table->rd_createSubid != InvalidSubTransactionId)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("%s cannot be called in a transaction that made or rewrote table \"%s\"",
-						function, RelationGetRelationName(table)),
+				 errmsg("the master key cannot be rotated in a transaction that made or rewrote table \"%s\"",
+						RelationGetRelationName(table)),
 				 errdetail("Its ROLLBACK would bring the old seals back."),
 				 errhint("Commit first.")));
 	table_close(table, NoLock);
@@ -79,14 +85,24 @@ another_went_ahead(const MasterKeys *keys)
 	return vault_anything_is_behind(keys);
 }
 
+/*
+ * Of a file without room for another key, where nothing of this database is
+ * under its old ones: takes away what no other one needs either.
+ */
 static void
-report_full(MasterKeys *keys)
+make_room(MasterKeys *keys)
 {
 	StringInfoData names;
+	int			needed;
 
 	initStringInfo(&names);
-	(void) neighbours_need(keys, &names);
+	needed = neighbours_need(keys, &names);
 	master_key_cleanse(keys);
+	if (needed < MASTER_KEY_MAX_COUNT)
+	{
+		master_key_keep(needed);
+		return;
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("master key file \"%s\" is full", master_key_file),
@@ -107,13 +123,13 @@ begin_rotation(MasterKeys *keys)
 	{
 		ereport(NOTICE,
 				(errmsg("no new master key is made"),
-				 errdetail("The first one in file \"%s\" comes from a rotation in another database, which this one follows.",
+				 errdetail("Secrets are sealed anew under the first one in file \"%s\", as those of another database were.",
 						   master_key_file),
 				 errhint("Call falukeys.rotate_master_key() again to begin another rotation.")));
 		return;
 	}
 	if (keys->count == MASTER_KEY_MAX_COUNT)
-		report_full(keys);
+		make_room(keys);
 	master_key_cleanse(keys);
 	master_key_put_new_first();
 	vault_master_keys(keys);
@@ -151,6 +167,7 @@ rotation_rotate_master_key(PG_FUNCTION_ARGS)
 	int64		count;
 
 	begin_sealing_anew("rotate_master_key()");
+	refuse_new_storage();
 	begin_rotation(&keys);
 	count = vault_seal_anew(&keys, NULL, &unopened);
 	/* Only now that all is on disk under the first key may others go. */

@@ -6,4 +6,4 @@ COMMENT ON FUNCTION falukeys.rotate_master_key() IS 'Seals every sealed secret a
 
 CREATE FUNCTION falukeys.adopt_sealed_secrets() RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rotation_adopt_sealed_secrets';
-COMMENT ON FUNCTION falukeys.adopt_sealed_secrets() IS 'Binds live secrets that were sealed in another database, or in this one before a restore, to this one, and answers how many; only for who is sure that the other copy is gone; not undone by ROLLBACK. 55000 where the master key is missing, or the transaction made or rewrote the table. Superusers';
+COMMENT ON FUNCTION falukeys.adopt_sealed_secrets() IS 'Binds live secrets that were sealed in another database, or in this one before a restore, to this one, and answers how many; only for who is sure that the other copy is gone; not undone by ROLLBACK. 55000 where the master key is missing. Superusers';

@@ -196,8 +196,12 @@ is(scalar(lines_of()), 1, 'until it is sealed anew');
 all_opens('restored', @databases);
 
 # A transaction that rewrote the table could undo it.
-refused($node, "BEGIN; CLUSTER falukeys.sealed_secrets USING sealed_secrets_pkey; SELECT falukeys.$_();", '55000', qr/made or rewrote/, "$_ is refused where the table was rewritten", 'first')
-  foreach ('rotate_master_key', 'adopt_sealed_secrets');
+foreach my $rewrite (
+	'CLUSTER falukeys.sealed_secrets USING sealed_secrets_pkey',
+	'DROP EXTENSION falukeys; CREATE EXTENSION falukeys')
+{
+	refused($node, "BEGIN; $rewrite; SELECT falukeys.rotate_master_key(); ROLLBACK;", '55000', qr/made or rewrote/, "refused after $rewrite", 'first');
+}
 all_opens('rewritten', @databases);
 
 # A full file
@@ -213,6 +217,13 @@ all_opens('full', @databases);
 rotate($_) foreach ('second', 'third');
 is(scalar(lines_of()), 1, 'it is emptied as it says');
 all_opens('emptied', @databases);
+
+# A full one that no database needs
+append_to_file($file, join('', map { sprintf("%064x\n", $_) } 1 .. 63));
+rotate('first');
+is(scalar(lines_of()), 2, 'what no database needs makes room');
+all_opens('room made', @databases);
+rotate($_) foreach ('second', 'third');
 
 # A command
 

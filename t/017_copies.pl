@@ -171,6 +171,13 @@ query($node, 'DROP EXTENSION falukeys; CREATE EXTENSION falukeys;', 'origin');
 isnt(query($node, "SELECT string_agg(refobjid::text, ' ' ORDER BY objsubid) FROM pg_shdepend WHERE objid = " . oid_of('origin') . " AND deptype = 'f'"),
 	$token, 'another token');
 
+# What a rotation notes goes with the extension.
+query($node, 'SELECT falukeys.rotate_master_key()', 'origin');
+is(notes(' AND dbid = ' . oid_of('origin')), 2, 'a rotation leaves a note');
+query($node, 'DROP EXTENSION falukeys; CREATE EXTENSION falukeys;', 'origin');
+is(notes(' AND dbid = ' . oid_of('origin')), 0, 'which goes with the extension');
+query($node, 'SELECT falukeys.rotate_master_key()', 'origin');
+
 # A standby has it, and once promoted reveals what was sealed and not revealed.
 
 $workspace = new_workspace($node, 'Standby', 'origin');
