@@ -183,6 +183,13 @@ access_check_key(const text *key_id, AccessNeed need, KeyFacts *facts)
 }
 
 void
+access_deny_key(const text *key_id)
+{
+	deny("key", key_id, statement_actor());
+	pg_unreachable();
+}
+
+void
 access_check_administrator(Oid administrator)
 {
 	Oid			role = GetUserId();

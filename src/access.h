@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "store.h"
 
 /* What grant_access gives; each is EXECUTE on a function of its own. */
@@ -39,6 +40,9 @@ extern void access_check_level(const char *function, AccessLevel level, AccessLe
 /* Raise unless current_user has what it needs; say no more of what is not its own. */
 extern void access_check_workspace(const text *workspace, AccessNeed need);
 extern void access_check_key(const text *key_id, AccessNeed need, KeyFacts *facts);
+
+/* For a key that is gone since it was checked: as for one that never was */
+pg_noreturn extern void access_deny_key(const text *key_id);
 
 /* An operator makes no one an administrator that it could act as. */
 extern void access_check_administrator(Oid administrator);

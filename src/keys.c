@@ -2,7 +2,7 @@
  * keys.c
  *		Creating, importing, revealing and describing keys.
  *
- * Calls access, identity, registration, result, vault and events.
+ * Calls access, identity, lifecycle, registration, result, vault and events.
  */
 #include "postgres.h"
 
@@ -21,6 +21,7 @@
 #include "events.h"
 #include "identity.h"
 #include "keys.h"
+#include "lifecycle.h"
 #include "registration.h"
 #include "result.h"
 #include "statement.h"
@@ -335,12 +336,12 @@ keys_import_digest(PG_FUNCTION_ARGS)
 static ApiKey
 lock_secret(const text *key_id)
 {
-	bool		null;
+	KeyFacts	facts;
 
-	if (STATEMENT_RUN("SELECT secret FROM falukeys.keys WHERE id = $1 FOR UPDATE",
-					  parameter_text(key_id)) == 0)
-		elog(ERROR, "key \"%s\" is gone", text_to_cstring(key_id));
-	return *DatumGetApiKeyP(statement_result(1, &null));
+	lifecycle_lock_key(PRECEDENCE_KEY_AND_SECRET, key_id, NULL);
+	if (!lifecycle_read_key(key_id, &facts))
+		access_deny_key(key_id);
+	return facts.secret;
 }
 
 /*
@@ -381,6 +382,7 @@ note_saved_in(const text *key_id, const text *saved_in)
 	PreventCommandIfReadOnly("reveal_key() with \"saved_in\"");
 	store_lock_for_writing();
 	statement_begin(&statement);
+	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	STATEMENT_RUN("UPDATE falukeys.keys SET saved_in = $2 WHERE id = $1",
 				  parameter_text(key_id), parameter_text(saved_in));
 	statement_end(&statement);
@@ -396,7 +398,7 @@ reveal_public(const text *key_id)
 	statement_begin(&statement);
 	if (STATEMENT_RUN("SELECT public_key FROM falukeys.keys WHERE id = $1 AND public_key IS NOT NULL",
 					  parameter_text(key_id)) == 0)
-		elog(ERROR, "key \"%s\" is gone", text_to_cstring(key_id));
+		access_deny_key(key_id);
 	MemoryContextSwitchTo(statement.caller_context);
 	revealed = DatumGetTextPCopy(statement_result(1, &null));
 	statement_end(&statement);
@@ -448,6 +450,7 @@ keys_annotate(PG_FUNCTION_ARGS)
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	statement_begin(&statement);
+	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	STATEMENT_RUN("UPDATE falukeys.keys SET description = coalesce($2, description),"
 				  " saved_in = coalesce($3, saved_in), meta = coalesce($4, meta) WHERE id = $1",
 				  parameter_text(key_id),

@@ -2,7 +2,7 @@
  * leaks.c
  *		Keys that turned up where they should not be.
  *
- * Calls verdict, lifecycle, registration and events.
+ * Calls verdict, lifecycle, precedence, registration and events.
  */
 #include "postgres.h"
 
@@ -13,6 +13,7 @@
 #include "argument.h"
 #include "events.h"
 #include "lifecycle.h"
+#include "precedence.h"
 #include "registration.h"
 #include "statement.h"
 #include "store.h"
@@ -60,7 +61,8 @@ report_retired(const text *key_id, const ApiKey *secret, const KeyFacts *facts, 
 		record(key_id, facts, source, "retired");
 }
 
-static void
+/* False where the key is gone */
+static bool
 report_key(const text *key_id, const ApiKey *secret, text *source)
 {
 	Statement	statement;
@@ -70,7 +72,12 @@ report_key(const text *key_id, const ApiKey *secret, text *source)
 	KeyFacts	facts;
 
 	statement_begin(&statement);
-	lifecycle_lock_key(key_id, &facts);
+	if (!precedence_lock(PRECEDENCE_KEY_AND_SECRET, key_id, "report_compromised_key") ||
+		!lifecycle_read_key(key_id, &facts))
+	{
+		statement_end(&statement);
+		return false;
+	}
 	store_reader_begin(&reader);
 	verdict_reach(&reader, secret, &nothing, &verdict);
 	store_reader_end(&reader);
@@ -87,6 +94,7 @@ report_key(const text *key_id, const ApiKey *secret, text *source)
 	else
 		end_key(key_id, source);
 	statement_end(&statement);
+	return true;
 }
 
 /* The key that a secret belongs or belonged to, NULL for an unknown one */
@@ -132,9 +140,7 @@ leaks_report(PG_FUNCTION_ARGS)
 
 	store_lock_for_writing();
 	key_id = find_key(&secret);
-	if (key_id == NULL)
+	if (key_id == NULL || !report_key(key_id, &secret, source))
 		PG_RETURN_NULL();
-
-	report_key(key_id, &secret, source);
 	PG_RETURN_TEXT_P(key_id);
 }

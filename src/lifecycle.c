@@ -2,7 +2,7 @@
  * lifecycle.c
  *		From one secret to the next, and to the end of a key.
  *
- * Calls access, registration, guards and events.  What a change is recorded as,
+ * Calls access, precedence, registration, guards and events.  What a change is recorded as,
  * and what may never be changed back, the triggers see to.
  */
 #include "postgres.h"
@@ -33,18 +33,22 @@ PG_FUNCTION_INFO_V1(lifecycle_set_validity);
 PG_FUNCTION_INFO_V1(lifecycle_purge);
 
 void
-lifecycle_lock_key(const text *key_id, KeyFacts *facts)
+lifecycle_lock_key(PrecedenceRow row, const text *key_id, const char *stop)
+{
+	if (!precedence_lock(row, key_id, stop))
+		access_deny_key(key_id);
+}
+
+bool
+lifecycle_read_key(const text *key_id, KeyFacts *facts)
 {
 	StoreReader reader;
 	bool		found;
 
-	STATEMENT_RUN("SELECT FROM falukeys.keys WHERE id = $1 FOR UPDATE",
-				  parameter_text(key_id));
 	store_reader_begin(&reader);
 	found = store_key_by_id(&reader, key_id, facts);
 	store_reader_end(&reader);
-	if (!found)
-		elog(ERROR, "key \"%s\" is gone", text_to_cstring(key_id));
+	return found;
 }
 
 /* Secrets from before that are still good, but for those that were reported */
@@ -146,7 +150,9 @@ lifecycle_roll(PG_FUNCTION_ARGS)
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 
 	statement_begin(&statement);
-	lifecycle_lock_key(key_id, &facts);
+	lifecycle_lock_key(PRECEDENCE_KEY_AND_SECRET, key_id, NULL);
+	if (!lifecycle_read_key(key_id, &facts))
+		access_deny_key(key_id);
 	check_rollable(&facts);
 	valid_until = grace_end(fcinfo, 1, &facts);
 	key = apikey_generate(facts.secret.kind, facts.secret.mode);
@@ -171,6 +177,7 @@ lifecycle_end_grace(PG_FUNCTION_ARGS)
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	statement_begin(&statement);
+	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	if (end_graces(key_id) > 0)
 		events_record("key.grace_ended", cstring_to_text(facts.workspace_id.text), key_id, 0, NULL);
 	statement_end(&statement);
@@ -178,11 +185,12 @@ lifecycle_end_grace(PG_FUNCTION_ARGS)
 }
 
 static void
-set_disabled(const text *key_id, bool disabled)
+set_disabled(const text *key_id, bool disabled, const char *stop)
 {
 	Statement	statement;
 
 	statement_begin(&statement);
+	lifecycle_lock_key(PRECEDENCE_KEY, key_id, stop);
 	STATEMENT_RUN("UPDATE falukeys.keys SET disabled = $2 WHERE id = $1 AND disabled <> $2",
 				  parameter_text(key_id), parameter_boolean(disabled));
 	statement_end(&statement);
@@ -196,7 +204,7 @@ lifecycle_disable(PG_FUNCTION_ARGS)
 
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
-	set_disabled(key_id, true);
+	set_disabled(key_id, true, "disable_key");
 	PG_RETURN_VOID();
 }
 
@@ -208,7 +216,7 @@ lifecycle_enable(PG_FUNCTION_ARGS)
 
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
-	set_disabled(key_id, false);
+	set_disabled(key_id, false, NULL);
 	PG_RETURN_VOID();
 }
 
@@ -224,6 +232,7 @@ lifecycle_revoke(PG_FUNCTION_ARGS)
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
 	statement_begin(&statement);
+	lifecycle_lock_key(PRECEDENCE_KEY, key_id, "revoke_key");
 	revoked = STATEMENT_RUN("UPDATE falukeys.keys SET revoked_at = $2, revoke_reason = $3"
 							" WHERE id = $1 AND revoked_at IS NULL",
 							parameter_text(key_id),
@@ -265,7 +274,9 @@ lifecycle_set_validity(PG_FUNCTION_ARGS)
 
 	/* The bound that stays may just be changed by someone else. */
 	statement_begin(&statement);
-	lifecycle_lock_key(key_id, &facts);
+	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
+	if (!lifecycle_read_key(key_id, &facts))
+		access_deny_key(key_id);
 	/* Even setting the same again would promise what is over. */
 	if (facts.expires_at <= GetCurrentTimestamp())
 		guards_refuse("an expired key cannot be revived", "Create another key.");

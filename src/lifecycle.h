@@ -8,10 +8,17 @@
 #include "postgres.h"
 
 #include "apikey.h"
+#include "precedence.h"
 #include "store.h"
 
-/* Within a statement_begin: locks a key's row, and reads it as it is then. */
-extern void lifecycle_lock_key(const text *key_id, KeyFacts *facts);
+/*
+ * Within a statement_begin: locks the row of a key that current_user may change.
+ * One that was purged since that was checked is as one that never was.
+ */
+extern void lifecycle_lock_key(PrecedenceRow row, const text *key_id, const char *stop);
+
+/* The key as it is now, false where it is gone */
+extern bool lifecycle_read_key(const text *key_id, KeyFacts *facts);
 
 /* Puts a new secret in the place of the one in facts, which is retired. */
 extern void lifecycle_replace_secret(const text *key_id, const KeyFacts *facts,

@@ -2,7 +2,7 @@
  * restrictions.c
  *		What a key is restricted to, and the catalog of permissions.
  *
- * Calls access, registration and events.
+ * Calls access, lifecycle, registration and events.
  */
 #include "postgres.h"
 
@@ -15,6 +15,7 @@
 #include "argument.h"
 #include "events.h"
 #include "guards.h"
+#include "lifecycle.h"
 #include "registration.h"
 #include "statement.h"
 
@@ -107,6 +108,7 @@ restrictions_restrict_key(PG_FUNCTION_ARGS)
 
 	statement_begin(&statement);
 	/* The row first: whoever else restricts the key waits for it. */
+	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	STATEMENT_RUN("UPDATE falukeys.keys SET permissions_restricted = permissions_restricted OR $2,"
 				  " networks_restricted = networks_restricted OR $3 WHERE id = $1",
 				  parameter_text(key_id),
@@ -135,6 +137,7 @@ clear(FunctionCallInfo fcinfo, const char *update, const char *delete, const cha
 	if (facts.secret.kind == 't')
 		guards_refuse("a temporary key keeps its restrictions", "Create another one.");
 	statement_begin(&statement);
+	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	if (STATEMENT_RUN(update, parameter_text(key_id)) > 0)
 	{
 		STATEMENT_RUN(delete, parameter_text(key_id));

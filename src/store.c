@@ -284,6 +284,21 @@ store_scan_value(StoreScan *scan, int column, bool *null)
 	return slot_getattr(scan->slot, column, null);
 }
 
+TransactionId
+store_scan_xmax(StoreScan *scan, uint16 *infomask)
+{
+	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) scan->slot;
+	TransactionId xmax;
+
+	/* Whoever is locking the row changes both. */
+	Assert(TTS_IS_BUFFERTUPLE(scan->slot));
+	LockBuffer(slot->buffer, BUFFER_LOCK_SHARE);
+	xmax = HeapTupleHeaderGetRawXmax(slot->base.tuple->t_data);
+	*infomask = slot->base.tuple->t_data->t_infomask;
+	LockBuffer(slot->buffer, BUFFER_LOCK_UNLOCK);
+	return xmax;
+}
+
 void
 store_scan_end(StoreScan *scan)
 {

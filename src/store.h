@@ -143,6 +143,9 @@ extern void store_scan_all_begin(StoreScan *scan, StoreReader *reader, CatalogRe
 								 CatalogRelation index, LOCKMODE lock);
 extern bool store_scan_next(StoreScan *scan);
 extern Datum store_scan_value(StoreScan *scan, int column, bool *null);
+
+/* Who has locked or changed the row that the scan stands at, as its header has it */
+extern TransactionId store_scan_xmax(StoreScan *scan, uint16 *infomask);
 extern void store_scan_end(StoreScan *scan);
 
 extern bool store_key_by_secret(StoreReader *reader, const ApiKey *secret, KeyFacts *facts);

@@ -2,7 +2,7 @@
  * workspaces.c
  *		Workspaces and their members.
  *
- * Calls access, statement and events.  These functions change one row each; the
+ * Calls access, precedence, statement and events.  These functions change one row each; the
  * rest, the pairs of keys and what is recorded, follows from the triggers.
  */
 #include "postgres.h"
@@ -16,6 +16,7 @@
 #include "argument.h"
 #include "events.h"
 #include "guards.h"
+#include "precedence.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(workspaces_create);
@@ -80,11 +81,12 @@ workspaces_create(PG_FUNCTION_ARGS)
 
 /* Within a statement_begin: the state, with the row locked against another change */
 static WorkspaceState
-lock_workspace(const text *workspace)
+lock_workspace(const text *workspace, const char *stop)
 {
 	bool		null;
 
-	if (STATEMENT_RUN("SELECT state FROM falukeys.workspaces WHERE id = $1 FOR NO KEY UPDATE",
+	if (!precedence_lock(PRECEDENCE_WORKSPACE, workspace, stop) ||
+		STATEMENT_RUN("SELECT state FROM falukeys.workspaces WHERE id = $1",
 					  parameter_text(workspace)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -107,7 +109,7 @@ workspaces_approve(PG_FUNCTION_ARGS)
 
 	store_lock_for_writing();
 	statement_begin(&statement);
-	switch (lock_workspace(workspace))
+	switch (lock_workspace(workspace, NULL))
 	{
 		case WORKSPACE_PENDING:
 			STATEMENT_RUN("UPDATE falukeys.workspaces SET state = 'approved' WHERE id = $1",
@@ -137,7 +139,7 @@ workspaces_suspend(PG_FUNCTION_ARGS)
 
 	store_lock_for_writing();
 	statement_begin(&statement);
-	switch (lock_workspace(workspace))
+	switch (lock_workspace(workspace, "suspend_workspace"))
 	{
 		case WORKSPACE_SUSPENDED:
 			notice_nothing_to_do(workspace, "suspended");
@@ -163,7 +165,7 @@ workspaces_resume(PG_FUNCTION_ARGS)
 
 	store_lock_for_writing();
 	statement_begin(&statement);
-	if (lock_workspace(workspace) != WORKSPACE_SUSPENDED)
+	if (lock_workspace(workspace, NULL) != WORKSPACE_SUSPENDED)
 		guards_refuse("only a suspended workspace can be resumed", NULL);
 	STATEMENT_RUN("UPDATE falukeys.workspaces SET state = suspended_from WHERE id = $1",
 				  parameter_text(workspace));
@@ -180,7 +182,7 @@ workspaces_close(PG_FUNCTION_ARGS)
 
 	store_lock_for_writing();
 	statement_begin(&statement);
-	if (lock_workspace(workspace) == WORKSPACE_CLOSED)
+	if (lock_workspace(workspace, "close_workspace") == WORKSPACE_CLOSED)
 		notice_nothing_to_do(workspace, "closed");
 	else
 		STATEMENT_RUN("UPDATE falukeys.workspaces SET state = 'closed', state_reason = $2"
@@ -203,7 +205,7 @@ workspaces_add_member(PG_FUNCTION_ARGS)
 	access_check_workspace(workspace, ACCESS_ADMINISTRATOR);
 	statement_begin(&statement);
 	/* The guard locks it after the member's row, so two of us would wait for each other. */
-	(void) lock_workspace(workspace);
+	(void) lock_workspace(workspace, NULL);
 	put_member(workspace, member, PG_GETARG_DATUM(2));
 	statement_end(&statement);
 	PG_RETURN_VOID();
@@ -223,7 +225,7 @@ workspaces_remove_member(PG_FUNCTION_ARGS)
 	store_lock_for_writing();
 	access_check_workspace(workspace, ACCESS_ADMINISTRATOR);
 	statement_begin(&statement);
-	(void) lock_workspace(workspace);
+	(void) lock_workspace(workspace, NULL);
 	removed = STATEMENT_RUN("DELETE FROM falukeys.members WHERE workspace_id = $1 AND member = $2",
 							parameter_text(workspace),
 							(Parameter) {REGROLEOID, ObjectIdGetDatum(member), false});

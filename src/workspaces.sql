@@ -21,7 +21,7 @@ CREATE TABLE falukeys.workspaces (
 	CONSTRAINT workspaces_name_check CHECK (name OPERATOR(pg_catalog.<>) ''),
 	CONSTRAINT workspaces_approved_check CHECK (state OPERATOR(pg_catalog.<>) 'approved' OR approved_at IS NOT NULL),
 	CONSTRAINT workspaces_suspended_check CHECK ((state OPERATOR(pg_catalog.=) 'suspended') OPERATOR(pg_catalog.=) (suspended_from IS NOT NULL))
-);
+) USING heap;
 COMMENT ON TABLE falukeys.workspaces IS 'The tenants of the platform; one inserted by its name alone gets its pair of test keys';
 COMMENT ON COLUMN falukeys.workspaces.id IS 'wksp_ and a KSUID; given only by a restore';
 COMMENT ON COLUMN falukeys.workspaces.state IS 'pending, approved, suspended or closed';

@@ -1,0 +1,346 @@
+/*
+ * precedence.c
+ *		The rows that writers hold, and who need not wait for them.
+ *
+ * Rules floor: calls access, store and statement.  Whoever changes a key or a
+ * workspace first locks its row here, and holds it until the transaction ends:
+ * for as long as its owner likes.  So a stop by the platform waits for no more
+ * than HOLD_UP_LIMIT, and then ends the transactions that hold it up, as a
+ * standby's recovery does: those of sessions whose role has fewer rights.  For
+ * all others it waits as anyone does.
+ *
+ * A stop that is held up closes a gate, by a lock on the row's id: whoever of
+ * fewer rights comes after it waits there, so there is an end to those who
+ * hold the row.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/htup_details.h"
+#include "access/multixact.h"
+#include "access/subtrans.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_control.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "access.h"
+#include "precedence.h"
+#include "statement.h"
+
+#define HOLD_UP_LIMIT		2000	/* ms; doc/operations.md names it */
+#define PAUSE				20		/* ms */
+
+/* SQL's advisory locks have 1 and 2 there, and the identity's others. */
+#define GATE_LOCK_FIELD		0xFA2
+
+/* Each has fewer rights than the next one. */
+typedef enum Rank
+{
+	RANK_TENANT,
+	RANK_VERIFIER,
+	RANK_PLATFORM,
+	RANK_SUPERUSER
+} Rank;
+
+/* A lock that is being asked for */
+typedef struct Claim
+{
+	PrecedenceRow row;
+	const text *id;
+	const char *stop;
+	Rank		rank;
+	bool		patient;		/* no one is ended yet */
+	LOCKTAG		gate;
+	TimestampTz since;
+	List	   *ended;			/* processes that were told to end */
+} Claim;
+
+/* Who is in the way */
+typedef struct Holders
+{
+	bool		ours;			/* this transaction is one of them */
+	bool		lesser;			/* so is one that has been told to end */
+	TransactionId other;		/* one that may hold us up, or invalid */
+	ItemPointerData tid;
+} Holders;
+
+static const struct
+{
+	CatalogRelation table;
+	CatalogRelation index;
+	int			compatible;		/* the strongest MultiXactStatus that is not in the way, or -1 */
+	const char *wait;
+	const char *try;
+}			rows[PRECEDENCE_ROWS] = {
+	[PRECEDENCE_KEY] = {CATALOG_KEYS, CATALOG_KEYS_BY_ID, MultiXactStatusForKeyShare,
+		"SELECT FROM falukeys.keys WHERE id = $1 FOR NO KEY UPDATE",
+	"SELECT FROM falukeys.keys WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED"},
+	[PRECEDENCE_KEY_AND_SECRET] = {CATALOG_KEYS, CATALOG_KEYS_BY_ID, -1,
+		"SELECT FROM falukeys.keys WHERE id = $1 FOR UPDATE",
+	"SELECT FROM falukeys.keys WHERE id = $1 FOR UPDATE SKIP LOCKED"},
+	[PRECEDENCE_WORKSPACE] = {CATALOG_WORKSPACES, CATALOG_WORKSPACES_BY_ID, MultiXactStatusForKeyShare,
+		"SELECT FROM falukeys.workspaces WHERE id = $1 FOR NO KEY UPDATE",
+	"SELECT FROM falukeys.workspaces WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED"},
+};
+
+/* Does this transaction hold rows for a session that stops may end? */
+static bool holds_for_lesser = false;
+
+static Rank
+rank_of(Oid role)
+{
+	if (superuser_arg(role))
+		return RANK_SUPERUSER;
+	if (access_has_level(role, ACCESS_OPERATOR) || access_has_level(role, ACCESS_MANAGER))
+		return RANK_PLATFORM;
+	return access_has_level(role, ACCESS_VERIFIER) ? RANK_VERIFIER : RANK_TENANT;
+}
+
+/* A prepared transaction has no process that could be ended. */
+static void
+refuse_to_prepare(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_PREPARE && holds_for_lesser)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a transaction that changed a key or a workspace cannot be prepared"),
+				 errdetail("It would hold up whoever has to stop the key or the workspace."),
+				 errhint("Commit it, or prepare it as a superuser, an operator or a manager.")));
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		holds_for_lesser = false;
+}
+
+static void
+note_holding(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+		RegisterXactCallback(refuse_to_prepare, NULL);
+	registered = true;
+	if (rank_of(MyProc->roleId) < RANK_PLATFORM)
+		holds_for_lesser = true;
+}
+
+/* pg_locks shows the tag to everyone, so the id is hashed with a secret of the server. */
+static void
+set_gate(LOCKTAG *gate, const text *id)
+{
+	uint8		digest[CRYPTO_DIGEST_LENGTH];
+	uint32		high;
+	uint32		low;
+	char	   *nonce = GetMockAuthenticationNonce();
+	char	   *data = palloc(MOCK_AUTH_NONCE_LEN + VARSIZE_ANY_EXHDR(id));
+
+	memcpy(data, nonce, MOCK_AUTH_NONCE_LEN);
+	memcpy(data + MOCK_AUTH_NONCE_LEN, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
+	crypto_sha256(data, MOCK_AUTH_NONCE_LEN + VARSIZE_ANY_EXHDR(id), digest);
+	memcpy(&high, digest, sizeof(high));
+	memcpy(&low, digest + sizeof(high), sizeof(low));
+	SET_LOCKTAG_ADVISORY(*gate, MyDatabaseId, high, low, GATE_LOCK_FIELD);
+}
+
+/* Once for each process; a pid that is taken anew meanwhile is another role's, or holds us up too. */
+static void
+end_transaction_of(Claim *claim, int pid, Oid role)
+{
+	if (list_member_int(claim->ended, pid))
+		return;
+	claim->ended = lappend_int(claim->ended, pid);
+	ereport(LOG,
+			(errmsg("terminating process %d of role \"%s\", which holds up falukeys.%s()",
+					pid, GetUserNameFromId(role, true) ? GetUserNameFromId(role, true) : "?",
+					claim->stop),
+			 errdetail("Its transaction has locked what role \"%s\" is to stop.",
+					   GetUserNameFromId(statement_actor(), false))));
+#ifdef HAVE_SETSID
+	(void) kill(-pid, SIGTERM);
+#else
+	(void) kill(pid, SIGTERM);
+#endif
+}
+
+/* The role that a session logged in as: it cannot choose another one. */
+static void
+add_holder(Claim *claim, Holders *holders, TransactionId xid)
+{
+	int			pid;
+	PGPROC	   *process;
+	Oid			role;
+
+	if (TransactionIdIsCurrentTransactionId(xid))
+		holders->ours = true;
+	if (TransactionIdIsCurrentTransactionId(xid) || !TransactionIdIsInProgress(xid))
+		return;
+	xid = SubTransGetTopmostTransaction(xid);
+	pid = BackendXidGetPid(xid);
+	process = pid == 0 ? NULL : BackendPidGetProc(pid);
+	role = process == NULL ? InvalidOid : process->roleId;
+	if (!claim->patient && OidIsValid(role) && rank_of(role) < claim->rank)
+	{
+		holders->lesser = true;
+		end_transaction_of(claim, pid, role);
+	}
+	else
+		holders->other = xid;
+}
+
+static MultiXactStatus
+lock_in(uint16 infomask)
+{
+	if (!HEAP_XMAX_IS_LOCKED_ONLY(infomask))
+		return MultiXactStatusUpdate;
+	if (HEAP_XMAX_IS_KEYSHR_LOCKED(infomask))
+		return MultiXactStatusForKeyShare;
+	return MultiXactStatusForUpdate;
+}
+
+static void
+look_at_holders(Claim *claim, TransactionId xmax, uint16 infomask, Holders *holders)
+{
+	const int	compatible = rows[claim->row].compatible;
+	MultiXactMember *members;
+	int			count;
+
+	if ((infomask & HEAP_XMAX_INVALID) || !TransactionIdIsValid(xmax))
+		return;
+	if (!(infomask & HEAP_XMAX_IS_MULTI))
+	{
+		if ((int) lock_in(infomask) > compatible)
+			add_holder(claim, holders, xmax);
+		return;
+	}
+	count = GetMultiXactIdMembers(xmax, &members, HEAP_LOCKED_UPGRADED(infomask),
+								  HEAP_XMAX_IS_LOCKED_ONLY(infomask));
+	for (int i = 0; i < count; i++)
+	{
+		if ((int) members[i].status > compatible)
+			add_holder(claim, holders, members[i].xid);
+	}
+}
+
+/* False where the row is not there */
+static bool
+find_holders(Claim *claim, Holders *holders)
+{
+	StoreReader reader;
+	StoreScan	scan;
+	TransactionId xmax;
+	uint16		infomask;
+	bool		found;
+
+	memset(holders, 0, sizeof(Holders));
+	store_reader_begin(&reader);
+	store_scan_begin(&scan, &reader, rows[claim->row].table, rows[claim->row].index,
+					 AccessShareLock, PointerGetDatum(claim->id));
+	found = store_scan_next(&scan);
+	if (found)
+	{
+		holders->tid = scan.slot->tts_tid;
+		xmax = store_scan_xmax(&scan, &infomask);
+	}
+	store_scan_end(&scan);
+	store_reader_end(&reader);
+	if (found)
+		look_at_holders(claim, xmax, infomask, holders);
+	return found;
+}
+
+static void
+pause_briefly(const Claim *claim)
+{
+	if (LockTimeout > 0 &&
+		TimestampDifferenceExceeds(claim->since, GetCurrentTimestamp(), LockTimeout))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("canceling statement due to lock timeout")));
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, PAUSE,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+static bool
+try_lock(const Claim *claim)
+{
+	return STATEMENT_RUN(rows[claim->row].try, parameter_text(claim->id)) > 0;
+}
+
+/* In the server's own way, so that deadlocks are noticed */
+static void
+wait_for_other(const Claim *claim, Holders *holders)
+{
+	Relation	table = RelationIdGetRelation(catalog_relation(rows[claim->row].table));
+
+	XactLockTableWait(holders->other, table, &holders->tid, XLTW_Lock);
+	RelationClose(table);
+}
+
+static bool
+lock_first(Claim *claim)
+{
+	Holders		holders;
+	bool		found = true;
+	bool		locked = try_lock(claim);
+
+	if (locked)
+		return true;
+	claim->since = GetCurrentTimestamp();
+	(void) LockAcquire(&claim->gate, ExclusiveLock, false, false);
+	while (found && !(locked = try_lock(claim)))
+	{
+		claim->patient = !TimestampDifferenceExceeds(claim->since, GetCurrentTimestamp(),
+													 HOLD_UP_LIMIT);
+		found = find_holders(claim, &holders);
+		if (!claim->patient && !holders.lesser && TransactionIdIsValid(holders.other))
+			wait_for_other(claim, &holders);
+		else if (found)
+			pause_briefly(claim);
+	}
+	(void) LockRelease(&claim->gate, ExclusiveLock, false);
+	return locked;
+}
+
+/* Behind a stop that waits for the row, unless it waits for us */
+static void
+pass_gate(Claim *claim)
+{
+	Holders		holders;
+
+	if (LockAcquire(&claim->gate, ShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+	{
+		if (!find_holders(claim, &holders) || holders.ours)
+			return;
+		(void) LockAcquire(&claim->gate, ShareLock, false, false);
+	}
+	(void) LockRelease(&claim->gate, ShareLock, false);
+}
+
+bool
+precedence_lock(PrecedenceRow row, const text *id, const char *stop)
+{
+	Claim		claim = {.row = row,.id = id,.stop = stop,.rank = RANK_TENANT};
+
+	note_holding();
+	set_gate(&claim.gate, id);
+	if (stop != NULL)
+	{
+		claim.rank = rank_of(statement_actor());
+		if (claim.rank > RANK_TENANT)
+			return lock_first(&claim);
+	}
+	if (rank_of(MyProc->roleId) == RANK_TENANT)
+		pass_gate(&claim);
+	return STATEMENT_RUN(rows[row].wait, parameter_text(id)) > 0;
+}

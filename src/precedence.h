@@ -1,0 +1,26 @@
+/*
+ * precedence.h
+ *		The rows that writers hold, and who need not wait for them.
+ */
+#ifndef FALUKEYS_PRECEDENCE_H
+#define FALUKEYS_PRECEDENCE_H
+
+#include "postgres.h"
+
+/* What is locked */
+typedef enum PrecedenceRow
+{
+	PRECEDENCE_KEY,				/* a key, to change it */
+	PRECEDENCE_KEY_AND_SECRET,	/* a key, to exchange its secret */
+	PRECEDENCE_WORKSPACE,
+	PRECEDENCE_ROWS				/* how many */
+} PrecedenceRow;
+
+/*
+ * Within a statement_begin: locks a row until the transaction ends, and answers
+ * whether it is there.  A stop is called by its function's name, NULL for all
+ * else: one by the platform ends the transactions of others that hold it up.
+ */
+extern bool precedence_lock(PrecedenceRow row, const text *id, const char *stop);
+
+#endif							/* FALUKEYS_PRECEDENCE_H */
