@@ -308,13 +308,18 @@ lifecycle_purge(PG_FUNCTION_ARGS)
 		argument_refuse("older_than", "0 or more");
 
 	store_lock_for_writing();
-	/* A flush beside us could write what is just deleted. */
+	/*
+	 * A flush beside us could write what is just deleted.  It waits for us, so we
+	 * wait for no one: a key that is just being changed is left to the next purge.
+	 */
 	LockRelationOid(catalog_relation(CATALOG_KEY_USAGE), ShareRowExclusiveLock);
 	statement_begin(&statement);
 	purged = GUARDS_RUN_WITH_PASS(GUARD_PASS_PURGE,
-								  "WITH purged AS (DELETE FROM falukeys.keys WHERE kind = 'temporary'"
+								  "WITH ended AS MATERIALIZED (SELECT id FROM falukeys.keys WHERE kind = 'temporary'"
 								  " AND least(expires_at, revoked_at, compromised_at) < clock_timestamp() - $1"
-								  " RETURNING secret, id),"
+								  " FOR UPDATE SKIP LOCKED),"
+								  " purged AS (DELETE FROM falukeys.keys AS k USING ended WHERE k.id = ended.id"
+								  " RETURNING k.secret, k.id),"
 								  " forgotten AS (DELETE FROM falukeys.key_usage USING purged WHERE key_id = id)"
 								  " INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until)"
 								  " SELECT secret, id, clock_timestamp(), clock_timestamp() FROM purged",

@@ -6,11 +6,18 @@
  * does, the postmaster writes what is left in memory to a file when the server
  * stops, and reads it when it starts.  The file stays until that has succeeded,
  * and is gone before anything of it can be flushed.
+ *
+ * Who starts in recovery may be a copy of another server, which flushes those
+ * counts itself: they come with what is replayed.  So then only a file is read
+ * that this data directory has had since it was in recovery before.  Others that
+ * start from a copy have what was flushed before and no more, and go on.
  */
 #include "postgres.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/xlog.h"
 #include "catalog/pg_control.h"
 #include "common/controldata_utils.h"
 #include "miscadmin.h"
@@ -22,13 +29,15 @@
 #include "usage_file.h"
 
 #define KEPT_FILE		"pg_stat/falukeys.usage"
-#define KEPT_MAGIC		0xFA1C0001
+#define KEPT_MAGIC		0xFA1C0002
 
 typedef struct KeptHeader
 {
 	uint32		magic;
 	uint32		record_size;
 	uint32		records;
+	uint32		in_recovery;	/* did a standby write it? */
+	uint64		inode;			/* of the file: a copy has another one */
 } KeptHeader;
 
 typedef struct KeptRecord
@@ -37,22 +46,37 @@ typedef struct KeptRecord
 	UsageCounts counts;
 } KeptRecord;
 
-static bool
-was_shut_down_cleanly(void)
+static DBState
+state_of_server(void)
 {
 	bool		intact;
 	ControlFileData *control = get_controlfile(DataDir, &intact);
-	bool		clean = intact && (control->state == DB_SHUTDOWNED ||
-								   control->state == DB_SHUTDOWNED_IN_RECOVERY);
+	DBState		state = intact ? control->state : DB_STARTUP;
 
 	pfree(control);
-	return clean;
+	return state;
+}
+
+static uint64
+inode_of(FILE *file)
+{
+	struct stat about;
+
+	return fstat(fileno(file), &about) == 0 ? (uint64) about.st_ino : 0;
 }
 
 static bool
-write_records(FILE *file)
+starts_in_recovery(void)
 {
-	KeptHeader	header = {.magic = KEPT_MAGIC,.record_size = sizeof(KeptRecord)};
+	return access(STANDBY_SIGNAL_FILE, F_OK) == 0 || access(RECOVERY_SIGNAL_FILE, F_OK) == 0;
+}
+
+static bool
+write_records(FILE *file, bool in_recovery)
+{
+	KeptHeader	header = {.magic = KEPT_MAGIC,.record_size = sizeof(KeptRecord),
+		.in_recovery = in_recovery,.inode = inode_of(file)
+	};
 	KeptRecord	record;
 	uint32		position = 0;
 	bool		written;
@@ -76,10 +100,11 @@ write_records(FILE *file)
 static void
 write_file(int code, Datum arg)
 {
+	DBState		state = state_of_server();
 	FILE	   *file;
 	bool		written;
 
-	if (code != 0 || !was_shut_down_cleanly())
+	if (code != 0 || (state != DB_SHUTDOWNED && state != DB_SHUTDOWNED_IN_RECOVERY))
 		return;
 	if (usage_databases() == NIL)
 	{
@@ -88,7 +113,7 @@ write_file(int code, Datum arg)
 	}
 
 	file = AllocateFile(KEPT_FILE ".tmp", PG_BINARY_W);
-	written = file != NULL && write_records(file);
+	written = file != NULL && write_records(file, state == DB_SHUTDOWNED_IN_RECOVERY);
 	if (file != NULL && FreeFile(file) != 0)
 		written = false;
 	if (written)
@@ -111,6 +136,12 @@ read_records(FILE *file)
 	if (fread(&header, sizeof(header), 1, file) != 1 ||
 		header.magic != KEPT_MAGIC || header.record_size != sizeof(KeptRecord))
 		return false;
+	if (starts_in_recovery() && !(header.in_recovery && header.inode == inode_of(file)))
+	{
+		ereport(LOG,
+				(errmsg("ignoring file \"%s\", which another server has written", KEPT_FILE)));
+		return true;
+	}
 	for (uint32 i = 0; i < header.records; i++)
 	{
 		if (fread(&record, sizeof(record), 1, file) != 1)

@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use UsageTest;
 
-my $primary = counting_server('primary', "max_connections = 30\n", init => { allows_streaming => 1 });
+my $primary = counting_server('primary', "max_connections = 30\nmax_prepared_transactions = 1\n", init => { allows_streaming => 1 });
 my $workspace = new_workspace($primary, 'Standby');
 my ($id, $key) = new_key($primary, $workspace);
 my ($other, $other_key) = new_key($primary, $workspace);
@@ -148,7 +148,39 @@ sub test_promotion
 	return;
 }
 
+# A standby that is a copy of a stopped server does not count again what that
+# one kept, and will flush.
+sub test_cold_copy
+{
+	my ($copied, $name) = @_;
+	my ($new_id, $new_key) = new_key($primary, $workspace);
+
+	replayed();
+	# Where nothing can be flushed, also not at shutdown, the counts stay in memory.
+	query($primary, "BEGIN; LOCK TABLE falukeys.key_usage IN SHARE MODE; PREPARE TRANSACTION 'locker'");
+	verify($copied, $new_key, 50);
+	is(pending($copied, $new_id), '50|0', "$name: there is something to keep");
+	$_->stop foreach ($standby, $primary);
+	ok(-e $copied->data_dir . '/pg_stat/falukeys.usage', "$name: which is kept");
+	$copied->backup_fs_cold('cold');
+	$_->start foreach ($primary, $standby);
+	my $copy = PostgreSQL::Test::Cluster->new($copied->name . '_copy');
+	$copy->init_from_backup($copied, 'cold', has_streaming => 1);
+	$copy->append_conf('postgresql.conf', "primary_conninfo = '" . $primary->connstr . "'");
+	$copy->start;
+	query($primary, "COMMIT PREPARED 'locker'");
+	replayed();
+	$primary->wait_for_catchup($copy, 'replay', $primary->lsn('insert'));
+	is(counted($copied, $new_id), '50|0', "$name: kept where it was counted");
+	is(counted($copy, $new_id), counted($primary, $new_id), "$name: and not a second time by its copy");
+	ok(!-e $copy->data_dir . '/pg_stat/falukeys.usage', "$name: which removes the file");
+	$copy->stop;
+	return;
+}
+
 test_restarts(test_counting());
+test_cold_copy($primary, 'primary');
+test_cold_copy($standby, 'standby');
 test_crowd();
 test_promotion();
 done_testing();
