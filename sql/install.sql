@@ -79,7 +79,8 @@ SELECT p.oid::regprocedure, provolatile, proparallel, proisstrict
        CASE WHEN proname ~ '^apikey_' OR proname IN ('kind_of', 'mode_of', 'redacted', 'is_well_formed', 'redact') THEN ('i'::"char", 's'::"char", true)
             WHEN proname ~ '^current_|^isolated' THEN ('s'::"char", 'r'::"char", false)
             WHEN proname ~ '^(verifier|operator|manager)_access$' THEN ('s'::"char", 's'::"char", false)
-            WHEN proname = 'unflushed_usage' THEN ('s'::"char", 'u'::"char", false)
+            WHEN proname = 'sees_every_workspace' THEN ('s'::"char", 's'::"char", false)
+            WHEN proname IN ('unflushed_usage', 'own_workspaces', 'own_usage', 'own_keys', 'own_events') THEN ('s'::"char", 'u'::"char", false)
             ELSE ('v'::"char", 'u'::"char", false) END
  ORDER BY 1;
 -- None runs as its owner, or in a language that is not the server's own.
@@ -117,7 +118,8 @@ SELECT identity, privilege_type FROM privilege
 	create_key,create_temporary_key,import_key,import_key_digest,reveal_key,roll_key,end_grace,disable_key,enable_key,revoke_key,wait_for_key,
 	restrict_key,clear_permissions,clear_networks,annotate_key,set_key_validity,purge_keys,report_compromised_key,add_member,remove_member,
 	current_key_id,current_workspace_id,current_key_kind,current_key_mode,current_key_allows,current_mode_settings,require_permission,
-	deauthenticate,current_key_objects,isolated,isolated_object,isolate_table,release_table,unflushed_usage,health}'))
+	deauthenticate,current_key_objects,isolated,isolated_object,isolate_table,release_table,unflushed_usage,health,
+	sees_every_workspace,own_workspaces,own_usage,own_keys,own_events}'))
  ORDER BY 1, 2;
 -- What section by section is the privilege of a few is refused to others.
 SELECT p.oid::regprocedure FROM pg_proc p

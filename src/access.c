@@ -9,12 +9,21 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_auth_members.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "parser/parse_func.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/fmgrprotos.h"
+#include "utils/syscache.h"
 
 #include "access.h"
 #include "argument.h"
@@ -27,6 +36,7 @@ static const char *const level_functions[] = {
 	[ACCESS_MANAGER] = "manager_access",
 };
 
+PG_FUNCTION_INFO_V1(access_sees_every);
 PG_FUNCTION_INFO_V1(access_level_marker);
 PG_FUNCTION_INFO_V1(access_grant);
 PG_FUNCTION_INFO_V1(access_revoke);
@@ -45,45 +55,150 @@ access_has_level(Oid role, AccessLevel level)
 	return compat_function_aclcheck(function, role) == ACLCHECK_OK;
 }
 
-/* Someone who sees every workspace may be told that one does not exist. */
-static bool
-sees_every_workspace(Oid role)
+bool
+access_sees_every_workspace(Oid role)
 {
 	return access_has_level(role, ACCESS_OPERATOR) || access_has_level(role, ACCESS_MANAGER);
+}
+
+/*
+ * The roles whose privileges a role has, itself first.  What is looked up by
+ * them is found or not, but never someone else's.
+ */
+static List *
+roles_with_privileges_of(Oid role)
+{
+	List	   *roles = list_make1_oid(role);
+	ListCell   *cell;
+
+	if (has_privs_of_role(role, ROLE_PG_DATABASE_OWNER))
+		roles = list_append_unique_oid(roles, ROLE_PG_DATABASE_OWNER);
+	/* It grows while we go through it. */
+	foreach(cell, roles)
+	{
+		CatCList   *grants = SearchSysCacheList1(AUTHMEMMEMROLE,
+												 ObjectIdGetDatum(lfirst_oid(cell)));
+
+		for (int i = 0; i < grants->n_members; i++)
+		{
+			HeapTuple	grant = &grants->members[i]->tuple;
+			Oid			granted = ((Form_pg_auth_members) GETSTRUCT(grant))->roleid;
+
+			if (has_privs_of_role(role, granted))
+				roles = list_append_unique_oid(roles, granted);
+		}
+		ReleaseSysCacheList(grants);
+	}
+	return roles;
+}
+
+static bool
+is_enough(Oid member_role, AccessNeed need)
+{
+	WorkspaceRole role = catalog_workspace_role(member_role);
+
+	return role == WORKSPACE_ADMINISTRATOR ||
+		(role == WORKSPACE_DEVELOPER && need != ACCESS_ADMINISTRATOR);
+}
+
+static bool
+is_member(StoreReader *reader, const text *workspace, Oid role, AccessNeed need)
+{
+	ListCell   *cell;
+	bool		found = false;
+	bool		null;
+
+	foreach(cell, roles_with_privileges_of(role))
+	{
+		StoreScan	scan;
+
+		store_scan_pair_begin(&scan, reader, CATALOG_MEMBERS, CATALOG_MEMBERS_BY_MEMBER,
+							  AccessShareLock, ObjectIdGetDatum(lfirst_oid(cell)),
+							  PointerGetDatum(workspace));
+		if (store_scan_next(&scan))
+			found |= is_enough(DatumGetObjectId(store_scan_value(&scan, MEMBERS_ROLE, &null)), need);
+		store_scan_end(&scan);
+	}
+	return found;
+}
+
+static int
+compare_texts(const ListCell *a, const ListCell *b)
+{
+	return DatumGetInt32(DirectFunctionCall2Coll(bttextcmp, C_COLLATION_OID,
+												 PointerGetDatum(lfirst(a)),
+												 PointerGetDatum(lfirst(b))));
+}
+
+static List *
+without_doubles(List *texts)
+{
+	List	   *once = NIL;
+
+	list_sort(texts, compare_texts);
+	for (int i = 0; i < list_length(texts); i++)
+	{
+		if (i == 0 || compare_texts(list_nth_cell(texts, i - 1), list_nth_cell(texts, i)) != 0)
+			once = lappend(once, list_nth(texts, i));
+	}
+	return once;
+}
+
+/* The ids of the workspaces that a role is a member of, each once */
+static List *
+workspaces_of(StoreReader *reader, Oid role, AccessNeed need)
+{
+	List	   *workspaces = NIL;
+	ListCell   *cell;
+	bool		null;
+
+	foreach(cell, roles_with_privileges_of(role))
+	{
+		StoreScan	scan;
+
+		store_scan_begin(&scan, reader, CATALOG_MEMBERS, CATALOG_MEMBERS_BY_MEMBER,
+						 AccessShareLock, ObjectIdGetDatum(lfirst_oid(cell)));
+		while (store_scan_next(&scan))
+		{
+			if (is_enough(DatumGetObjectId(store_scan_value(&scan, MEMBERS_ROLE, &null)), need))
+				workspaces = lappend(workspaces,
+									 DatumGetTextPCopy(store_scan_value(&scan, MEMBERS_WORKSPACE_ID, &null)));
+		}
+		store_scan_end(&scan);
+	}
+	return without_doubles(workspaces);
 }
 
 static bool
 is_allowed_in_workspace(StoreReader *reader, const text *workspace, Oid role, AccessNeed need)
 {
-	StoreScan	scan;
-	bool		allowed;
+	return access_has_level(role, ACCESS_MANAGER) ||
+		(need == ACCESS_DEVELOPER_OR_OPERATOR && access_has_level(role, ACCESS_OPERATOR)) ||
+		is_member(reader, workspace, role, need);
+}
 
-	if (access_has_level(role, ACCESS_MANAGER) ||
-		(need == ACCESS_DEVELOPER_OR_OPERATOR && access_has_level(role, ACCESS_OPERATOR)))
-		return true;
+/*
+ * A key of a workspace that the role is a member of.  Not looked for by its id
+ * alone: what is read then would tell a foreign key from a missing one.
+ */
+static bool
+own_key(StoreReader *reader, const text *key_id, Oid role, AccessNeed need, KeyFacts *facts)
+{
+	ListCell   *cell;
 
-	allowed = false;
-	store_scan_begin(&scan, reader, CATALOG_MEMBERS, CATALOG_MEMBERS_BY_WORKSPACE,
-					 AccessShareLock, PointerGetDatum(workspace));
-	while (!allowed && store_scan_next(&scan))
+	foreach(cell, workspaces_of(reader, role, need))
 	{
-		bool		null;
-		Oid			member = DatumGetObjectId(store_scan_value(&scan, MEMBERS_MEMBER, &null));
-		Oid			as = DatumGetObjectId(store_scan_value(&scan, MEMBERS_ROLE, &null));
-		char		first = catalog_enum_label(as)[0];
-
-		allowed = has_privs_of_role(role, member) &&
-			(first == 'a' || (first == 'd' && need != ACCESS_ADMINISTRATOR));
+		if (store_key_in_workspace(reader, lfirst(cell), key_id, facts))
+			return true;
 	}
-	store_scan_end(&scan);
-	return allowed;
+	return false;
 }
 
 /* The same words for what is forbidden and for what does not exist. */
 static void
 deny(const char *what, const text *id, Oid role)
 {
-	if (sees_every_workspace(role))
+	if (access_sees_every_workspace(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("%s \"%s\" does not exist", what, argument_shown(id))));
@@ -122,18 +237,21 @@ void
 access_check_workspace(const text *workspace, AccessNeed need)
 {
 	Oid			role = GetUserId();
+	bool		sees_all = access_sees_every_workspace(role);
 	StoreReader reader;
-	bool		exists;
+	bool		exists = false;
 	bool		allowed;
 
 	store_reader_begin(&reader);
 	allowed = is_allowed_in_workspace(&reader, workspace, role, need);
-	(void) store_workspace_was_approved(&reader, workspace, &exists);
+	/* Of someone else's workspace nothing is read, as of a missing one. */
+	if (allowed || sees_all)
+		(void) store_workspace_was_approved(&reader, workspace, &exists);
 	store_reader_end(&reader);
 
 	if (allowed && exists)
 		return;
-	if (exists && sees_every_workspace(role))
+	if (exists)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for workspace \"%s\"", argument_shown(workspace))));
@@ -148,12 +266,10 @@ access_sees_key(const text *key_id)
 	KeyFacts	facts;
 	bool		sees;
 
-	if (sees_every_workspace(role))
+	if (access_sees_every_workspace(role))
 		return true;
 	store_reader_begin(&reader);
-	sees = store_key_by_id(&reader, key_id, &facts) &&
-		is_allowed_in_workspace(&reader, cstring_to_text(facts.workspace_id.text),
-								role, ACCESS_DEVELOPER);
+	sees = own_key(&reader, key_id, role, ACCESS_DEVELOPER, &facts);
 	store_reader_end(&reader);
 	return sees;
 }
@@ -162,24 +278,58 @@ void
 access_check_key(const text *key_id, AccessNeed need, KeyFacts *facts)
 {
 	Oid			role = GetUserId();
+	bool		sees_all = access_sees_every_workspace(role);
 	StoreReader reader;
 	bool		exists;
-	bool		allowed = false;
+	bool		allowed;
 
 	store_reader_begin(&reader);
-	exists = store_key_by_id(&reader, key_id, facts);
-	if (exists)
-		allowed = is_allowed_in_workspace(&reader, cstring_to_text(facts->workspace_id.text),
-										  role, need);
+	if (sees_all)
+	{
+		exists = store_key_by_id(&reader, key_id, facts);
+		allowed = exists &&
+			is_allowed_in_workspace(&reader, cstring_to_text(facts->workspace_id.text), role, need);
+	}
+	else
+		exists = allowed = own_key(&reader, key_id, role, need, facts);
 	store_reader_end(&reader);
 
 	if (allowed)
 		return;
-	if (exists && sees_every_workspace(role))
+	if (exists)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for key \"%s\"", argument_shown(key_id))));
 	deny("key", key_id, role);
+}
+
+ArrayType *
+access_own_workspaces(void)
+{
+	Oid			role = GetUserId();
+	StoreReader reader;
+	List	   *workspaces;
+	Datum	   *ids;
+	int			count = 0;
+	ListCell   *cell;
+
+	if (access_sees_every_workspace(role))
+		return construct_empty_array(TEXTOID);
+	store_reader_begin(&reader);
+	workspaces = workspaces_of(&reader, role, ACCESS_DEVELOPER);
+	store_reader_end(&reader);
+
+	ids = palloc(Max(list_length(workspaces), 1) * sizeof(Datum));
+	foreach(cell, workspaces)
+		ids[count++] = PointerGetDatum(lfirst(cell));
+	return construct_array(ids, count, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+/* For the views */
+Datum
+access_sees_every(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(access_sees_every_workspace(GetUserId()));
 }
 
 void
@@ -246,6 +396,21 @@ check_superuser(const char *function)
 				 errmsg("must be superuser to call %s", function)));
 }
 
+static AccessLevel
+level_of(Oid access)
+{
+	static const char *const labels[] = {
+		[ACCESS_VERIFIER] = "verifier",
+		[ACCESS_OPERATOR] = "operator",
+		[ACCESS_MANAGER] = "manager",
+	};
+	int			level = catalog_label_among(access, labels, lengthof(labels));
+
+	if (level == lengthof(labels))
+		argument_refuse("access", "verifier, operator or manager");
+	return (AccessLevel) level;
+}
+
 static void
 change_access(FunctionCallInfo fcinfo, const char *command, const char *preposition)
 {
@@ -254,17 +419,7 @@ change_access(FunctionCallInfo fcinfo, const char *command, const char *preposit
 	Statement	statement;
 
 	argument_require(fcinfo, 1, "access");
-	switch (catalog_enum_label(PG_GETARG_OID(1))[0])
-	{
-		case 'v':
-			level = ACCESS_VERIFIER;
-			break;
-		case 'o':
-			level = ACCESS_OPERATOR;
-			break;
-		default:
-			level = ACCESS_MANAGER;
-	}
+	level = level_of(PG_GETARG_OID(1));
 	statement_begin(&statement);
 	statement_run(psprintf("%s EXECUTE ON FUNCTION %s %s %s", command, granted_functions[level],
 						   preposition, quote_identifier(GetUserNameFromId(role, false))),

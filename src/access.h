@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "utils/array.h"
+
 #include "compat.h"
 #include "store.h"
 
@@ -27,6 +29,15 @@ typedef enum AccessNeed
 } AccessNeed;
 
 extern bool access_has_level(Oid role, AccessLevel level);
+
+/* Someone who sees every workspace may be told that one does not exist. */
+extern bool access_sees_every_workspace(Oid role);
+
+/*
+ * As a text[], the workspaces whose keys current_user may see because it is a
+ * member of them; none for who sees every workspace.
+ */
+extern ArrayType *access_own_workspaces(void);
 
 /* Has current_user what it needs in a workspace, which may not exist? */
 extern bool access_allows_workspace(const text *workspace, AccessNeed need);

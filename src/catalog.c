@@ -23,9 +23,10 @@ static const char *const relation_names[CATALOG_RELATIONS] = {
 	[CATALOG_WORKSPACES] = "workspaces",
 	[CATALOG_WORKSPACES_BY_ID] = "workspaces_pkey",
 	[CATALOG_MEMBERS] = "members",
-	[CATALOG_MEMBERS_BY_WORKSPACE] = "members_pkey",
+	[CATALOG_MEMBERS_BY_MEMBER] = "members_by_member",
 	[CATALOG_KEYS] = "keys",
 	[CATALOG_KEYS_BY_ID] = "keys_pkey",
+	[CATALOG_KEYS_BY_WORKSPACE] = "keys_by_workspace",
 	[CATALOG_KEYS_BY_SECRET] = "keys_by_secret",
 	[CATALOG_KEYS_BY_PARENT] = "keys_by_parent",
 	[CATALOG_RETIRED_SECRETS] = "retired_secrets",
@@ -211,31 +212,64 @@ catalog_mode_oid(char mode)
 	return catalog_enum_oid("key_mode", mode == 'l' ? "live" : "test");
 }
 
-/* The labels were chosen so that their first letters are those of the prefixes. */
+/* ALTER TYPE … ADD VALUE may add labels that begin as ours, so they count as a whole. */
+int
+catalog_label_among(Oid value, const char *const *labels, int count)
+{
+	const char *label = catalog_enum_label(value);
+	int			i = 0;
+
+	while (i < count && strcmp(label, labels[i]) != 0)
+		i++;
+	return i;
+}
+
 char
 catalog_kind(Oid kind)
 {
-	return catalog_enum_label(kind)[0];
+	static const char *const labels[] = {"public", "secret", "temporary"};
+
+	return "pst"[catalog_label_among(kind, labels, lengthof(labels))];
 }
 
 char
 catalog_mode(Oid mode)
 {
-	return catalog_enum_label(mode)[0];
+	static const char *const labels[] = {"test", "live"};
+
+	return "tl"[catalog_label_among(mode, labels, lengthof(labels))];
 }
+
+static const char *const workspace_states[] = {
+	[WORKSPACE_PENDING] = "pending",
+	[WORKSPACE_APPROVED] = "approved",
+	[WORKSPACE_SUSPENDED] = "suspended",
+	[WORKSPACE_CLOSED] = "closed",
+};
 
 WorkspaceState
 catalog_workspace_state(Oid state)
 {
-	switch (catalog_enum_label(state)[0])
-	{
-		case 'p':
-			return WORKSPACE_PENDING;
-		case 'a':
-			return WORKSPACE_APPROVED;
-		case 's':
-			return WORKSPACE_SUSPENDED;
-		default:
-			return WORKSPACE_CLOSED;
-	}
+	int			known = catalog_label_among(state, workspace_states, lengthof(workspace_states));
+
+	return known == lengthof(workspace_states) ? WORKSPACE_CLOSED : (WorkspaceState) known;
+}
+
+bool
+catalog_knows_workspace_state(Oid state)
+{
+	return catalog_label_among(state, workspace_states, lengthof(workspace_states)) <
+		lengthof(workspace_states);
+}
+
+WorkspaceRole
+catalog_workspace_role(Oid role)
+{
+	static const char *const labels[] = {
+		[WORKSPACE_ADMINISTRATOR] = "administrator",
+		[WORKSPACE_DEVELOPER] = "developer",
+		[WORKSPACE_MEMBER] = "member",
+	};
+
+	return (WorkspaceRole) catalog_label_among(role, labels, lengthof(labels));
 }

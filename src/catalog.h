@@ -15,9 +15,10 @@ typedef enum CatalogRelation
 	CATALOG_WORKSPACES,
 	CATALOG_WORKSPACES_BY_ID,
 	CATALOG_MEMBERS,
-	CATALOG_MEMBERS_BY_WORKSPACE,
+	CATALOG_MEMBERS_BY_MEMBER,
 	CATALOG_KEYS,
 	CATALOG_KEYS_BY_ID,
+	CATALOG_KEYS_BY_WORKSPACE,
 	CATALOG_KEYS_BY_SECRET,
 	CATALOG_KEYS_BY_PARENT,
 	CATALOG_RETIRED_SECRETS,
@@ -46,6 +47,14 @@ typedef enum WorkspaceState
 	WORKSPACE_CLOSED
 } WorkspaceState;
 
+typedef enum WorkspaceRole
+{
+	WORKSPACE_ADMINISTRATOR,
+	WORKSPACE_DEVELOPER,
+	WORKSPACE_MEMBER,
+	WORKSPACE_NO_ROLE			/* a label that we do not know */
+} WorkspaceRole;
+
 extern Oid	catalog_relation(CatalogRelation which);
 
 /* Likewise, but InvalidOid where the extension is gone */
@@ -60,16 +69,22 @@ extern uint64 catalog_generation(void);
 /* That number, by what has come in so far */
 extern uint64 catalog_current(void);
 
-/* By the letters of KeyParts */
+/* By the letters of KeyParts; '\0' for a label that we do not know */
 extern Oid	catalog_kind_oid(char kind);
 extern Oid	catalog_mode_oid(char mode);
 extern char catalog_kind(Oid kind);
 extern char catalog_mode(Oid mode);
 
+/* A label that we do not know permits nothing: closed. */
 extern WorkspaceState catalog_workspace_state(Oid state);
+extern bool catalog_knows_workspace_state(Oid state);
+extern WorkspaceRole catalog_workspace_role(Oid role);
 
 extern Oid	catalog_type(const char *name);
 extern Oid	catalog_enum_oid(const char *type, const char *label);
 extern const char *catalog_enum_label(Oid value);
+
+/* Which of these labels a value has, or their count if it has none of them */
+extern int	catalog_label_among(Oid value, const char *const *labels, int count);
 
 #endif							/* FALUKEYS_CATALOG_H */

@@ -67,5 +67,8 @@ GRANT EXECUTE ON FUNCTION
 TO PUBLIC;
 
 -- These show what the caller may see.
-GRANT EXECUTE ON FUNCTION falukeys.unflushed_usage(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	falukeys.unflushed_usage(text), falukeys.sees_every_workspace(), falukeys.own_workspaces(),
+	falukeys.own_usage(), falukeys.own_keys(), falukeys.own_events()
+TO PUBLIC;
 GRANT SELECT ON falukeys.visible_workspaces, falukeys.usage, falukeys.dashboard, falukeys.event_log TO PUBLIC;

@@ -36,6 +36,17 @@ state_in(TriggerRow *row, bool old, const char *column)
 	return catalog_workspace_state(DatumGetObjectId(value));
 }
 
+/* Labels that someone added to the type would mean nothing. */
+static void
+require_known_state(TriggerRow *row)
+{
+	bool		null;
+	Datum		state = row_value(row, "state", &null);
+
+	if (!null && !catalog_knows_workspace_state(DatumGetObjectId(state)))
+		argument_refuse("state", "pending, approved, suspended or closed");
+}
+
 static void
 prepare_new(TriggerRow *row)
 {
@@ -115,6 +126,7 @@ guards_workspaces_before(PG_FUNCTION_ARGS)
 	row_begin(fcinfo, &row);
 	row_redact(&row, "name", ARGUMENT_MAX_NAME);
 	row_redact(&row, "state_reason", ARGUMENT_MAX_TEXT);
+	require_known_state(&row);
 	if (row_is_insert(&row))
 		prepare_insert(&row);
 	else
@@ -194,7 +206,17 @@ guards_workspaces_after(PG_FUNCTION_ARGS)
 static bool
 is_administrator(Datum role)
 {
-	return catalog_enum_label(DatumGetObjectId(role))[0] == 'a';
+	return catalog_workspace_role(DatumGetObjectId(role)) == WORKSPACE_ADMINISTRATOR;
+}
+
+static void
+require_known_role(TriggerRow *row)
+{
+	bool		null;
+	Datum		role = row_value(row, "role", &null);
+
+	if (!null && catalog_workspace_role(DatumGetObjectId(role)) == WORKSPACE_NO_ROLE)
+		argument_refuse("role", "administrator, developer or member");
 }
 
 /*
@@ -231,6 +253,8 @@ guards_members_before(PG_FUNCTION_ARGS)
 	Datum		member;
 
 	row_begin(fcinfo, &row);
+	if (!row_is_delete(&row))
+		require_known_role(&row);
 	if (row_is_insert(&row))
 	{
 		member = row_value(&row, "member", &null);

@@ -76,6 +76,18 @@ read_restrictions(FunctionCallInfo fcinfo, KeyDraft *draft, int first, char kind
 	registration_check_restrictions(draft->permissions, draft->networks, kind);
 }
 
+static char
+mode_argument(FunctionCallInfo fcinfo, int number)
+{
+	char		mode;
+
+	argument_require(fcinfo, number, "mode");
+	mode = catalog_mode(PG_GETARG_OID(number));
+	if (mode == '\0')
+		argument_refuse("mode", "test or live");
+	return mode;
+}
+
 Datum
 keys_create(PG_FUNCTION_ARGS)
 {
@@ -90,12 +102,11 @@ keys_create(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	argument_require(fcinfo, 1, "kind");
-	argument_require(fcinfo, 2, "mode");
 	argument_require(fcinfo, 9, "reveal");
 	kind = catalog_kind(PG_GETARG_OID(1));
-	mode = catalog_mode(PG_GETARG_OID(2));
+	mode = mode_argument(fcinfo, 2);
 	reveal = PG_GETARG_BOOL(9);
-	if (kind == 't')
+	if (kind != 'p' && kind != 's')
 		argument_refuse("kind", "public or secret; temporary keys come from falukeys.create_temporary_key()");
 
 	store_lock_for_writing();
@@ -246,10 +257,9 @@ keys_create_temporary(PG_FUNCTION_ARGS)
 	text	   *id;
 	Datum		result;
 
-	argument_require(fcinfo, 1, "mode");
+	mode = mode_argument(fcinfo, 1);
 	argument_require(fcinfo, 2, "objects");
 	argument_require(fcinfo, 5, "ttl");
-	mode = catalog_mode(PG_GETARG_OID(1));
 
 	registration_init(&draft, workspace);
 	draft.objects = argument_stored_array(fcinfo, 2, "objects");

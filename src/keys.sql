@@ -32,7 +32,8 @@ CREATE TABLE falukeys.keys (
 ) USING heap;
 -- The unique index guards; this one is what verification probes, in half the time.
 CREATE INDEX keys_by_secret ON falukeys.keys USING hash (secret falukeys.apikey_hash_ops);
-CREATE INDEX keys_by_workspace ON falukeys.keys (workspace_id);
+-- By the workspace and then the id: for its members, an id is looked for only in theirs.
+CREATE UNIQUE INDEX keys_by_workspace ON falukeys.keys (workspace_id, id);
 -- No foreign key: to create a temporary key must not lock its parent.
 CREATE INDEX keys_by_parent ON falukeys.keys (parent_key_id) WHERE parent_key_id IS NOT NULL;
 COMMENT ON TABLE falukeys.keys IS 'The keys. Their secrets are here as digests only';

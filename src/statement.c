@@ -171,6 +171,39 @@ statement_run(const char *sql, int count, const Parameter *parameters)
 	return SPI_processed;
 }
 
+/* Nothing but the rows asked for is read then, so nothing else can show in any count. */
+static void
+plan_by_index_only(void)
+{
+	static const char *const settings[][2] = {
+		{"enable_seqscan", "off"}, {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"},
+		{"enable_nestloop", "on"}, {"enable_indexscan", "on"}, {"jit", "off"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1],
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+void
+statement_read(const char *sql, Parameter parameter, DestReceiver *destination)
+{
+	SPIExecuteOptions options = {.read_only = true,.dest = destination};
+	ParamListInfo parameters = makeParamList(1);
+	int			result;
+
+	Assert(current != NULL);
+	parameters->params[0] = (ParamExternData) {
+		.value = parameter.value,.isnull = parameter.null,
+		.pflags = PARAM_FLAG_CONST,.ptype = parameter.type
+	};
+	options.params = parameters;
+	plan_by_index_only();
+	result = SPI_execute_extended(sql, &options);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_extended failed: %s", SPI_result_code_string(result));
+}
+
 Datum
 statement_result(int column, bool *null)
 {

@@ -49,6 +49,12 @@ extern Oid	statement_actor(void);
  */
 extern uint64 statement_run(const char *sql, int count, const Parameter *parameters);
 
+/*
+ * The rows of one SELECT with one parameter, as the running query sees them,
+ * go to a destination; the last that is run before statement_end.
+ */
+extern void statement_read(const char *sql, Parameter parameter, DestReceiver *destination);
+
 /* A column of the first row that the last statement returned. */
 extern Datum statement_result(int column, bool *null);
 

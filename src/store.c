@@ -40,6 +40,7 @@
 #include "hints.h"
 #include "store.h"
 
+#define SCAN_COLUMNS			2		/* at most, that a scan looks for */
 #define WORKSPACE_CACHE_SIZE	1024	/* a power of 2 */
 #define RESTRICTION_HINTS		256		/* no more than a byte counts */
 
@@ -188,22 +189,24 @@ store_lock_for_writing(void)
 	}
 }
 
-/* Index columns are apikeys or texts under collation "C". */
+/* Index columns are apikeys, OIDs, or texts under collation "C". */
 static void
-init_scan_key(ScanKey key, Relation index, Datum value)
+init_scan_key(ScanKey key, Relation index, int column, Datum value)
 {
-	bool		is_text = index->rd_opcintype[0] == TEXTOID;
+	Oid			type = index->rd_opcintype[column - 1];
 
 	memset(key, 0, sizeof(ScanKeyData));
-	key->sk_attno = 1;
+	key->sk_attno = column;
 	key->sk_strategy = index->rd_rel->relam == HASH_AM_OID ?
 		HTEqualStrategyNumber : BTEqualStrategyNumber;
 	key->sk_argument = value;
-	if (is_text)
+	if (type == TEXTOID)
 	{
 		key->sk_collation = C_COLLATION_OID;
 		fmgr_info(F_TEXTEQ, &key->sk_func);
 	}
+	else if (type == OIDOID)
+		fmgr_info(F_OIDEQ, &key->sk_func);
 	else
 	{
 		/* Our own function needs no catalog look-up. */
@@ -214,31 +217,31 @@ init_scan_key(ScanKey key, Relation index, Datum value)
 	}
 }
 
-/* Without a value, all rows */
+/* By the first columns of the index; without values, all rows */
 static void
 open_scan(StoreScan *scan, Snapshot snapshot, CatalogRelation table,
-		  CatalogRelation index, LOCKMODE lock, const Datum *value)
+		  CatalogRelation index, LOCKMODE lock, int count, const Datum *values)
 {
-	int			keys = value == NULL ? 0 : 1;
-	ScanKeyData key;
+	ScanKeyData keys[SCAN_COLUMNS];
 
+	Assert(count <= SCAN_COLUMNS);
 	scan->table = table_open(catalog_relation(table), lock);
 	/* REINDEX CONCURRENTLY exchanges indexes, but not under our lock. */
 	scan->index = index_open(catalog_relation(index), AccessShareLock);
 	scan->slot = table_slot_create(scan->table, NULL);
-	if (value != NULL)
-		init_scan_key(&key, scan->index, *value);
-	scan->scan = compat_index_beginscan(scan->table, scan->index, snapshot, keys);
-	index_rescan(scan->scan, value == NULL ? NULL : &key, keys, NULL, 0);
+	for (int i = 0; i < count; i++)
+		init_scan_key(&keys[i], scan->index, i + 1, values[i]);
+	scan->scan = compat_index_beginscan(scan->table, scan->index, snapshot, count);
+	index_rescan(scan->scan, keys, count, NULL, 0);
 }
 
 static void
 open_reader_scan(StoreScan *scan, StoreReader *reader, CatalogRelation table,
-				 CatalogRelation index, LOCKMODE lock, const Datum *value)
+				 CatalogRelation index, LOCKMODE lock, int count, const Datum *values)
 {
 	scan->filter = IsolationIsSerializable() ? reader->snapshot : NULL;
 	open_scan(scan, scan->filter ? SnapshotAny : reader->snapshot,
-			  table, index, lock, value);
+			  table, index, lock, count, values);
 }
 
 /* For verification: false where the table is not to be had */
@@ -248,7 +251,7 @@ begin_scan(StoreScan *scan, StoreReader *reader, CatalogRelation table,
 {
 	if (!lock_at_once(reader, table))
 		return false;
-	open_reader_scan(scan, reader, table, index, NoLock, &value);
+	open_reader_scan(scan, reader, table, index, NoLock, 1, &value);
 	return true;
 }
 
@@ -256,14 +259,23 @@ void
 store_scan_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
 				 CatalogRelation index, LOCKMODE lock, Datum value)
 {
-	open_reader_scan(scan, reader, table, index, lock, &value);
+	open_reader_scan(scan, reader, table, index, lock, 1, &value);
+}
+
+void
+store_scan_pair_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
+					  CatalogRelation index, LOCKMODE lock, Datum first, Datum second)
+{
+	Datum		values[] = {first, second};
+
+	open_reader_scan(scan, reader, table, index, lock, lengthof(values), values);
 }
 
 void
 store_scan_all_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
 					 CatalogRelation index, LOCKMODE lock)
 {
-	open_reader_scan(scan, reader, table, index, lock, NULL);
+	open_reader_scan(scan, reader, table, index, lock, 0, NULL);
 }
 
 bool
@@ -492,7 +504,7 @@ key_by_index(StoreReader *reader, Relation keys, const ApiKey *secret, KeyFacts 
 	ItemPointer tid;
 	bool		found = false;
 
-	init_scan_key(&key, index, ApiKeyPGetDatum(secret));
+	init_scan_key(&key, index, 1, ApiKeyPGetDatum(secret));
 	index_rescan(scan, &key, 1, NULL, 0);
 	while (!found && (tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
 	{
@@ -576,6 +588,21 @@ store_key_is_imported(const text *id)
 	store_scan_end(&scan);
 	store_reader_end(&reader);
 	return imported;
+}
+
+bool
+store_key_in_workspace(StoreReader *reader, const text *workspace, const text *id, KeyFacts *facts)
+{
+	StoreScan	scan;
+	bool		found;
+
+	store_scan_pair_begin(&scan, reader, CATALOG_KEYS, CATALOG_KEYS_BY_WORKSPACE, AccessShareLock,
+						  PointerGetDatum(workspace), PointerGetDatum(id));
+	found = store_scan_next(&scan);
+	if (found)
+		read_key(reader, scan.slot, facts);
+	store_scan_end(&scan);
+	return found;
 }
 
 bool
@@ -852,7 +879,7 @@ digest_is_taken(CatalogRelation table, CatalogRelation index, int column,
 	{
 		wait_for = InvalidTransactionId;
 		taken = false;
-		open_scan(&scan, &dirty, table, index, AccessShareLock, &value);
+		open_scan(&scan, &dirty, table, index, AccessShareLock, 1, &value);
 		while (!taken && index_getnext_slot(scan.scan, ForwardScanDirection, scan.slot))
 		{
 			ApiKey	   *found = DatumGetApiKeyP(store_scan_value(&scan, column, &null));

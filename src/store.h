@@ -32,7 +32,7 @@ typedef struct StoreReader
 	Oid			locked[STORE_MAX_LOCKS];
 } StoreReader;
 
-/* A scan of the rows whose first index column equals one value */
+/* A scan of the rows whose first index columns equal one or two values */
 typedef struct StoreScan
 {
 	Relation	table;
@@ -101,6 +101,7 @@ typedef struct RetiredFacts
 #define SEALED_REVEALED_BY			5
 #define SEALED_FIRST_SAVED_IN		6
 
+#define MEMBERS_WORKSPACE_ID		1
 #define MEMBERS_MEMBER				2
 #define MEMBERS_ROLE				3
 
@@ -139,6 +140,8 @@ extern void store_lock_for_writing(void);
 
 extern void store_scan_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
 							 CatalogRelation index, LOCKMODE lock, Datum value);
+extern void store_scan_pair_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
+								  CatalogRelation index, LOCKMODE lock, Datum first, Datum second);
 extern void store_scan_all_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
 								 CatalogRelation index, LOCKMODE lock);
 extern bool store_scan_next(StoreScan *scan);
@@ -150,6 +153,10 @@ extern void store_scan_end(StoreScan *scan);
 
 extern bool store_key_by_secret(StoreReader *reader, const ApiKey *secret, KeyFacts *facts);
 extern bool store_key_by_id(StoreReader *reader, const text *id, KeyFacts *facts);
+
+/* Reads the same whether the id is missing or another workspace's. */
+extern bool store_key_in_workspace(StoreReader *reader, const text *workspace, const text *id,
+								   KeyFacts *facts);
 extern bool store_retired(StoreReader *reader, const ApiKey *secret, RetiredFacts *facts);
 extern bool store_workspace_state(StoreReader *reader, const Identifier *id, WorkspaceState *state);
 

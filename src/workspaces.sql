@@ -40,6 +40,7 @@ CREATE TABLE falukeys.members (
 	CONSTRAINT members_pkey PRIMARY KEY (workspace_id, member),
 	CONSTRAINT members_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES falukeys.workspaces (id)
 );
+CREATE INDEX members_by_member ON falukeys.members (member, workspace_id);
 COMMENT ON TABLE falukeys.members IS 'Which database roles belong to which workspace, and what they may do there';
 COMMENT ON COLUMN falukeys.members.workspace_id IS 'The workspace';
 COMMENT ON COLUMN falukeys.members.member IS 'A database role; a row whose role is gone matches no one';
