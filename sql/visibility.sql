@@ -66,7 +66,7 @@ CREATE TABLE visibility.argument (name text PRIMARY KEY, value text);
 INSERT INTO visibility.argument VALUES
 	('key_id', '%1$L'), ('workspace', '%2$L'), ('kind', $$'secret'$$), ('mode', $$'test'$$), ('objects', $$'{a}'$$),
 	('key', $$'fskt_visibilityvisibilityvisibility'$$), ('member', $$'regress_falukeys_nobody'$$), ('role', $$'developer'$$),
-	('not_before', 'NULL'), ('expires_at', 'NULL');
+	('not_before', 'NULL'), ('expires_at', 'NULL'), ('object', $$'a'$$);
 CREATE TABLE visibility.call AS
 	SELECT p.proname::text AS function,
 		format('SELECT * FROM falukeys.%I(%s)', proname, string_agg(format('%I => %s', given, value), ', ' ORDER BY n)) AS call,
@@ -74,7 +74,7 @@ CREATE TABLE visibility.call AS
 	FROM pg_proc AS p, generate_series(1, pronargs - pronargdefaults) AS n, LATERAL (SELECT proargnames[n] AS given) AS g
 		LEFT JOIN visibility.argument AS a ON a.name = given
 	WHERE pronamespace = 'falukeys'::regnamespace AND has_function_privilege('regress_falukeys_nobody', p.oid, 'EXECUTE')
-		AND proargnames && '{key_id,workspace}' AND proname NOT LIKE 'isolated%'
+		AND proargnames && '{key_id,workspace}'
 	GROUP BY p.oid, proname;
 SELECT function, unknown_arguments FROM visibility.call WHERE unknown_arguments IS NOT NULL;
 SELECT function, role,
