@@ -46,7 +46,8 @@ my %public = map { ($_ => 1) } qw(
   restrict_key clear_permissions clear_networks set_key_validity report_compromised_key purge_keys
   isolate_table release_table isolated isolated_object unflushed_usage deauthenticate require_permission
   current_key_id current_workspace_id current_key_kind current_key_mode current_key_objects
-  current_key_allows current_mode_settings);
+  current_key_allows current_mode_settings
+  sees_every_workspace own_workspaces own_keys own_usage own_events);
 my @functions = split(/\n/, query($node, <<SQL));
 SELECT proname || '|' || has_function_privilege('nobody', oid, 'EXECUTE') FROM pg_proc
  WHERE pronamespace = 'falukeys'::regnamespace ORDER BY proname
