@@ -855,7 +855,7 @@ store_last_event(void)
 	int64		last = 0;
 	bool		null;
 
-	open_scan(&scan, SnapshotAny, CATALOG_EVENTS, CATALOG_EVENTS_BY_ID, RowExclusiveLock, NULL);
+	open_scan(&scan, SnapshotAny, CATALOG_EVENTS, CATALOG_EVENTS_BY_ID, RowExclusiveLock, 0, NULL);
 	if (index_getnext_slot(scan.scan, BackwardScanDirection, scan.slot))
 		last = DatumGetInt64(store_scan_value(&scan, EVENTS_ID, &null));
 	store_scan_end(&scan);
