@@ -616,6 +616,17 @@ SELECT falukeys.release_table('isolation_orders'), falukeys.release_table('isola
 DROP TABLE isolation_hostile, isolation_moved, "Isolation; moved", isolation_items, isolation_parent, isolation_orders;
 \set VERBOSITY sqlstate
 
+-- What takes the policies that restrict takes the one that permits, so nothing opens.
+CREATE TABLE isolation_cascade (id integer, workspace_id text, mode text);
+SELECT falukeys.isolate_table('isolation_cascade');
+SELECT polname, count(*) FILTER (WHERE refclassid = 'pg_proc'::regclass) > 0 AS ours, count(DISTINCT refobjsubid) FILTER (WHERE refobjsubid > 0) AS columns
+FROM pg_policy JOIN pg_depend ON classid = 'pg_policy'::regclass AND objid = pg_policy.oid
+WHERE polrelid = 'isolation_cascade'::regclass GROUP BY polname ORDER BY polname;
+ALTER TABLE isolation_cascade DROP COLUMN mode CASCADE;
+SELECT polname FROM pg_policy WHERE polrelid = 'isolation_cascade'::regclass;
+SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = 'isolation_cascade'::regclass;
+DROP TABLE isolation_cascade;
+
 RESET ROLE;
 DROP VIEW isolation_view, isolation_view_of_superuser;
 DROP TABLE isolation_owned, isolation_plain, isolation_limited, isolation_objects, isolation_many;

@@ -265,16 +265,19 @@ run(const char *sql)
 
 /*
  * Where row security was on already and something permitted by policies, that
- * much stays permitted; else all is, within the isolation.
+ * much stays permitted; else all is, within the isolation.  The conditions after
+ * "true" decide nothing and cost nothing, but whatever takes the policies that
+ * restrict with it, a DROP with CASCADE say, takes the one that permits too.
  */
 static bool
-permit(const Target *target)
+permit(const Target *target, const char *read, const char *write)
 {
 	if (target->row_security &&
 		STATEMENT_RUN("SELECT FROM pg_policy WHERE polrelid = $1 AND polpermissive",
 					  (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false}) > 0)
 		return false;
-	run(psprintf("CREATE POLICY " PERMISSIVE_POLICY " ON %s USING (true) WITH CHECK (true)", target->name));
+	run(psprintf("CREATE POLICY " PERMISSIVE_POLICY " ON %s USING (true OR (%s)) WITH CHECK (true OR (%s))",
+				 target->name, read, write));
 	return true;
 }
 
@@ -376,22 +379,25 @@ note_before(const Target *target, const Columns *columns, MemoryContext context,
  * Partitions and inheriting tables keep their own defaults: rows that come by
  * the table's name get the table's.
  */
-static void
+/* Answers whether a policy of ours permits what the others restrict. */
+static bool
 isolate(FunctionCallInfo fcinfo, const Target *target, const Columns *columns)
 {
 	const char *workspace = get_attname(target->table, columns->workspace, false);
 	const char *mode = get_attname(target->table, columns->mode, false);
+	const char *read = condition(workspace, mode, columns->mode_is_text, columns->object,
+								 quoted_or_null(fcinfo, 3));
+	const char *write = condition(workspace, mode, columns->mode_is_text, columns->object,
+								  quoted_or_null(fcinfo, 4));
+	bool		permitted = permit(target, read, write);
 
-	restrict_to_identity(target,
-						 condition(workspace, mode, columns->mode_is_text, columns->object,
-								   quoted_or_null(fcinfo, 3)),
-						 condition(workspace, mode, columns->mode_is_text, columns->object,
-								   quoted_or_null(fcinfo, 4)));
+	restrict_to_identity(target, read, write);
 	run(psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s SET DEFAULT falukeys.current_workspace_id(),"
 				 " ALTER COLUMN %s SET DEFAULT falukeys.current_key_mode()%s,"
 				 " ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
 				 target->name, quote_identifier(workspace), quote_identifier(mode),
 				 columns->mode_is_text ? "::pg_catalog.text" : ""));
+	return permitted;
 }
 
 Datum
@@ -411,8 +417,7 @@ isolation_isolate_table(PG_FUNCTION_ARGS)
 	statement_begin_as(&statement, target.owner);
 	check_not_isolated(&target, kept);
 	note_before(&target, &columns, statement.caller_context, &before);
-	before.permitted = permit(&target);
-	isolate(fcinfo, &target, &columns);
+	before.permitted = isolate(fcinfo, &target, &columns);
 	warn_of_truncate(&target);
 	warn_of_actions(&target, &columns);
 	statement_end(&statement);
