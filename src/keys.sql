@@ -150,7 +150,7 @@ COMMENT ON FUNCTION falukeys.end_grace(text) IS 'Ends the grace of the secrets t
 
 CREATE FUNCTION falukeys.disable_key(key_id text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_disable';
-COMMENT ON FUNCTION falukeys.disable_key(text) IS 'The key is refused until enable_key. Developers of the workspace, and operators';
+COMMENT ON FUNCTION falukeys.disable_key(text) IS 'The key is refused until enable_key. Waits 2 seconds at most for a transaction of someone with fewer rights, and then ends it. Developers of the workspace, and operators';
 
 CREATE FUNCTION falukeys.enable_key(key_id text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_enable';
@@ -158,7 +158,7 @@ COMMENT ON FUNCTION falukeys.enable_key(text) IS 'Takes disable_key back. Develo
 
 CREATE FUNCTION falukeys.revoke_key(key_id text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_revoke';
-COMMENT ON FUNCTION falukeys.revoke_key(text, text) IS 'Ends a key for good, with every secret it had. 22023 for a reason beyond its limit. Developers of the workspace, and operators';
+COMMENT ON FUNCTION falukeys.revoke_key(text, text) IS 'Ends a key for good, with every secret it had. 22023 for a reason beyond its limit. Waits 2 seconds at most for a transaction of someone with fewer rights, and then ends it. Developers of the workspace, and operators';
 
 CREATE FUNCTION falukeys.set_key_validity(key_id text, not_before timestamptz DEFAULT NULL,
 	expires_at timestamptz DEFAULT NULL) RETURNS void
@@ -167,4 +167,4 @@ COMMENT ON FUNCTION falukeys.set_key_validity IS 'Sets from when and until when 
 
 CREATE FUNCTION falukeys.purge_keys(older_than interval) RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_purge';
-COMMENT ON FUNCTION falukeys.purge_keys(interval) IS 'Drops the temporary keys that ended longer ago, and answers how many; their digests stay taken. 22023 for a negative interval. Superusers and operators';
+COMMENT ON FUNCTION falukeys.purge_keys(interval) IS 'Drops the temporary keys that ended longer ago, and answers how many; their digests stay taken; those that are just being changed are left to the next purge. 22023 for a negative interval. Superusers and operators';

@@ -97,10 +97,11 @@ static const struct
 /* Does this transaction hold rows for a session that stops may end? */
 static bool holds_for_lesser = false;
 
+/* A background process may have no role, and all rights. */
 static Rank
 rank_of(Oid role)
 {
-	if (superuser_arg(role))
+	if (!OidIsValid(role) || superuser_arg(role))
 		return RANK_SUPERUSER;
 	if (access_has_level(role, ACCESS_OPERATOR) || access_has_level(role, ACCESS_MANAGER))
 		return RANK_PLATFORM;
@@ -187,7 +188,7 @@ add_holder(Claim *claim, Holders *holders, TransactionId xid)
 	pid = BackendXidGetPid(xid);
 	process = pid == 0 ? NULL : BackendPidGetProc(pid);
 	role = process == NULL ? InvalidOid : process->roleId;
-	if (!claim->patient && OidIsValid(role) && rank_of(role) < claim->rank)
+	if (!claim->patient && rank_of(role) < claim->rank)
 	{
 		holders->lesser = true;
 		end_transaction_of(claim, pid, role);

@@ -79,7 +79,7 @@ COMMENT ON FUNCTION falukeys.approve_workspace(text) IS 'Approves a pending work
 
 CREATE FUNCTION falukeys.suspend_workspace(workspace text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_suspend';
-COMMENT ON FUNCTION falukeys.suspend_workspace(text, text) IS 'Live keys of the workspace are refused until resume_workspace; test keys work; 22023 for a reason beyond its limit, 55000 where it is closed. Superusers and operators';
+COMMENT ON FUNCTION falukeys.suspend_workspace(text, text) IS 'Live keys of the workspace are refused until resume_workspace; test keys work; 22023 for a reason beyond its limit, 55000 where it is closed. Waits 2 seconds at most for a transaction of someone with fewer rights, and then ends it. Superusers and operators';
 
 CREATE FUNCTION falukeys.resume_workspace(workspace text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_resume';
@@ -87,7 +87,7 @@ COMMENT ON FUNCTION falukeys.resume_workspace(text) IS 'Restores the state that 
 
 CREATE FUNCTION falukeys.close_workspace(workspace text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_close';
-COMMENT ON FUNCTION falukeys.close_workspace(text, text) IS 'Every key of the workspace is refused, for good; a NOTICE where it is closed already, 22023 for a reason beyond its limit. Superusers and operators';
+COMMENT ON FUNCTION falukeys.close_workspace(text, text) IS 'Every key of the workspace is refused, for good; a NOTICE where it is closed already, 22023 for a reason beyond its limit. Waits 2 seconds at most for a transaction of someone with fewer rights, and then ends it. Superusers and operators';
 
 CREATE FUNCTION falukeys.add_member(workspace text, member regrole, role falukeys.workspace_role) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_add_member';
