@@ -62,7 +62,8 @@ extern Oid	catalog_find_relation(CatalogRelation which);
 
 /*
  * Takes what other sessions committed since, and answers a number that has
- * changed if our tables' definitions, or rows of workspaces, did.
+ * changed if our tables' definitions, or rows of workspaces, did: a rewritten
+ * table too.
  */
 extern uint64 catalog_generation(void);
 

@@ -36,7 +36,7 @@ COMMENT ON FUNCTION falukeys.require_permission(text) IS 'Raises 42501 unless cu
 
 CREATE FUNCTION falukeys.wait_for_key(key_id text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'identity_wait_for_key';
-COMMENT ON FUNCTION falukeys.wait_for_key(text) IS 'Called after a commit that took the key something away: returns when no other transaction that earlier took the key, or a temporary key that its holder made, as its identity is still running. Developers of the workspace, and operators';
+COMMENT ON FUNCTION falukeys.wait_for_key(text) IS 'Called after a commit that took the key something away: returns when no other transaction that earlier took the key, or a temporary key that its holder made, as its identity, by any of the secrets that it has or had by now, is still running. Developers of the workspace, and operators';
 
 CREATE FUNCTION falukeys.current_mode_settings() RETURNS falukeys.mode_settings
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_mode_settings';

@@ -2,37 +2,21 @@
  * store.c
  *		Direct reads of our tables, each through one fresh snapshot.
  *
- * The only room that opens scans; calls catalog, hints and apikey.
- *
- * A reader takes a snapshot of its own, since the transaction's goes stale
- * under REPEATABLE READ.  In a SERIALIZABLE transaction an ordinary scan would
- * enter what it read into conflict detection, and fail a transaction because a
- * key was rolled beside it.  There the index is read with SnapshotAny, which
- * takes no predicate locks, and the fresh snapshot is applied to each row here.
- *
- * Locks on tables are kept to the end of the transaction, so a loop takes them
- * once.  Those on indexes end with their scan: REINDEX, which has the table
- * locked already, waits for them.
+ * Storage floor: calls store_reader, catalog, hints and apikey.
  */
 #include "postgres.h"
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
-#include "access/skey.h"
-#include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_collation.h"
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
 #include "funcapi.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -40,7 +24,6 @@
 #include "hints.h"
 #include "store.h"
 
-#define SCAN_COLUMNS			2		/* at most, that a scan looks for */
 #define WORKSPACE_CACHE_SIZE	1024	/* a power of 2 */
 #define RESTRICTION_HINTS		256		/* no more than a byte counts */
 
@@ -56,269 +39,6 @@ typedef struct CachedWorkspace
  * is good while no row of workspaces has changed since it was read.
  */
 static CachedWorkspace workspace_cache[WORKSPACE_CACHE_SIZE];
-
-extern Datum apikey_eq(PG_FUNCTION_ARGS);
-
-/* Always locked in this order, as DROP EXTENSION does */
-static const CatalogRelation tables[] = {
-	CATALOG_WORKSPACES,
-	CATALOG_MEMBERS,
-	CATALOG_KEYS,
-	CATALOG_RETIRED_SECRETS,
-	CATALOG_KEY_PERMISSIONS,
-	CATALOG_KEY_NETWORKS,
-	CATALOG_KEY_OBJECTS,
-	CATALOG_SEALED_SECRETS,
-};
-
-/*
- * False where the table is gone.  What has its name may be another one once we
- * have waited for the lock.
- */
-static bool
-lock_table(CatalogRelation which)
-{
-	for (;;)
-	{
-		Oid			table = catalog_find_relation(which);
-
-		if (!OidIsValid(table))
-			return false;
-		LockRelationOid(table, AccessShareLock);
-		if (catalog_find_relation(which) == table)
-			return true;
-		UnlockRelationOid(table, AccessShareLock);
-	}
-}
-
-/*
- * Without waiting: a table that someone changes is read once all are locked.
- * To wait here, holding what was locked before, could be a deadlock.
- */
-static bool
-lock_at_once(StoreReader *reader, CatalogRelation which)
-{
-	Oid			table = catalog_find_relation(which);
-
-	reader->missing |= !OidIsValid(table) ||
-		!ConditionalLockRelationOid(table, AccessShareLock);
-	if (reader->missing)
-		return false;
-	if (reader->locks < STORE_MAX_LOCKS)
-		reader->locked[reader->locks++] = table;
-	reader->missing = catalog_find_relation(which) != table;
-	return !reader->missing;
-}
-
-static bool
-lock_tables(void)
-{
-	for (int i = 0; i < lengthof(tables); i++)
-	{
-		if (!lock_table(tables[i]))
-			return false;
-	}
-	return true;
-}
-
-/*
- * Registered, so that whoever resets the oldest snapshot meanwhile reckons with
- * it, and an error gives it back.
- */
-static void
-take_snapshot(StoreReader *reader)
-{
-	reader->generation = catalog_generation();
-	reader->missing = false;
-	reader->locks = 0;
-	reader->snapshot = RegisterSnapshot(GetLatestSnapshot());
-}
-
-void
-store_reader_begin(StoreReader *reader)
-{
-	if (!lock_tables())
-		(void) catalog_relation(CATALOG_KEYS);
-	reader->with_meta = false;
-	take_snapshot(reader);
-}
-
-void
-store_reader_begin_brief(StoreReader *reader, bool with_meta)
-{
-	reader->with_meta = with_meta;
-	take_snapshot(reader);
-}
-
-bool
-store_reader_is_outdated(const StoreReader *reader)
-{
-	return reader->missing || reader->generation != catalog_current();
-}
-
-void
-store_reader_begin_anew(StoreReader *reader)
-{
-	UnregisterSnapshot(reader->snapshot);
-	for (int i = 0; i < reader->locks; i++)
-		UnlockRelationOid(reader->locked[i], AccessShareLock);
-	(void) lock_tables();
-	take_snapshot(reader);
-}
-
-void
-store_reader_end(StoreReader *reader)
-{
-	UnregisterSnapshot(reader->snapshot);
-}
-
-/*
- * A standby has no such lock, and a read-only transaction will be refused by
- * what it tries to write.  sealed_secrets is left to the vault: whoever locks it
- * holds up a rotation of the master key.
- */
-void
-store_lock_for_writing(void)
-{
-	if (XactReadOnly || RecoveryInProgress())
-		return;
-	for (int i = 0; i < lengthof(tables); i++)
-	{
-		if (tables[i] != CATALOG_SEALED_SECRETS)
-			LockRelationOid(catalog_relation(tables[i]), RowExclusiveLock);
-	}
-}
-
-/* Index columns are apikeys, OIDs, or texts under collation "C". */
-static void
-init_scan_key(ScanKey key, Relation index, int column, Datum value)
-{
-	Oid			type = index->rd_opcintype[column - 1];
-
-	memset(key, 0, sizeof(ScanKeyData));
-	key->sk_attno = column;
-	key->sk_strategy = index->rd_rel->relam == HASH_AM_OID ?
-		HTEqualStrategyNumber : BTEqualStrategyNumber;
-	key->sk_argument = value;
-	if (type == TEXTOID)
-	{
-		key->sk_collation = C_COLLATION_OID;
-		fmgr_info(F_TEXTEQ, &key->sk_func);
-	}
-	else if (type == OIDOID)
-		fmgr_info(F_OIDEQ, &key->sk_func);
-	else
-	{
-		/* Our own function needs no catalog look-up. */
-		key->sk_func.fn_addr = apikey_eq;
-		key->sk_func.fn_nargs = 2;
-		key->sk_func.fn_strict = true;
-		key->sk_func.fn_mcxt = CurrentMemoryContext;
-	}
-}
-
-/* By the first columns of the index; without values, all rows */
-static void
-open_scan(StoreScan *scan, Snapshot snapshot, CatalogRelation table,
-		  CatalogRelation index, LOCKMODE lock, int count, const Datum *values)
-{
-	ScanKeyData keys[SCAN_COLUMNS];
-
-	Assert(count <= SCAN_COLUMNS);
-	scan->table = table_open(catalog_relation(table), lock);
-	/* REINDEX CONCURRENTLY exchanges indexes, but not under our lock. */
-	scan->index = index_open(catalog_relation(index), AccessShareLock);
-	scan->slot = table_slot_create(scan->table, NULL);
-	for (int i = 0; i < count; i++)
-		init_scan_key(&keys[i], scan->index, i + 1, values[i]);
-	scan->scan = compat_index_beginscan(scan->table, scan->index, snapshot, count);
-	index_rescan(scan->scan, keys, count, NULL, 0);
-}
-
-static void
-open_reader_scan(StoreScan *scan, StoreReader *reader, CatalogRelation table,
-				 CatalogRelation index, LOCKMODE lock, int count, const Datum *values)
-{
-	scan->filter = IsolationIsSerializable() ? reader->snapshot : NULL;
-	open_scan(scan, scan->filter ? SnapshotAny : reader->snapshot,
-			  table, index, lock, count, values);
-}
-
-/* For verification: false where the table is not to be had */
-static bool
-begin_scan(StoreScan *scan, StoreReader *reader, CatalogRelation table,
-		   CatalogRelation index, Datum value)
-{
-	if (!lock_at_once(reader, table))
-		return false;
-	open_reader_scan(scan, reader, table, index, NoLock, 1, &value);
-	return true;
-}
-
-void
-store_scan_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
-				 CatalogRelation index, LOCKMODE lock, Datum value)
-{
-	open_reader_scan(scan, reader, table, index, lock, 1, &value);
-}
-
-void
-store_scan_pair_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
-					  CatalogRelation index, LOCKMODE lock, Datum first, Datum second)
-{
-	Datum		values[] = {first, second};
-
-	open_reader_scan(scan, reader, table, index, lock, lengthof(values), values);
-}
-
-void
-store_scan_all_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
-					 CatalogRelation index, LOCKMODE lock)
-{
-	open_reader_scan(scan, reader, table, index, lock, 0, NULL);
-}
-
-bool
-store_scan_next(StoreScan *scan)
-{
-	while (index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
-	{
-		if (scan->filter == NULL ||
-			table_tuple_satisfies_snapshot(scan->table, scan->slot, scan->filter))
-			return true;
-	}
-	return false;
-}
-
-Datum
-store_scan_value(StoreScan *scan, int column, bool *null)
-{
-	return slot_getattr(scan->slot, column, null);
-}
-
-TransactionId
-store_scan_xmax(StoreScan *scan, uint16 *infomask)
-{
-	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) scan->slot;
-	TransactionId xmax;
-
-	/* Whoever is locking the row changes both. */
-	Assert(TTS_IS_BUFFERTUPLE(scan->slot));
-	LockBuffer(slot->buffer, BUFFER_LOCK_SHARE);
-	xmax = HeapTupleHeaderGetRawXmax(slot->base.tuple->t_data);
-	*infomask = slot->base.tuple->t_data->t_infomask;
-	LockBuffer(slot->buffer, BUFFER_LOCK_UNLOCK);
-	return xmax;
-}
-
-void
-store_scan_end(StoreScan *scan)
-{
-	index_endscan(scan->scan);
-	ExecDropSingleTupleTableSlot(scan->slot);
-	index_close(scan->index, AccessShareLock);
-	table_close(scan->table, NoLock);
-}
 
 static TimestampTz
 scan_timestamp(StoreScan *scan, int column, TimestampTz otherwise)
@@ -466,13 +186,6 @@ read_pinned(Relation table, const RowHint *at, Snapshot snapshot, HeapTuple tupl
 	return found;
 }
 
-/* For verification: NULL where the table is not to be had */
-static Relation
-open_table(StoreReader *reader, CatalogRelation which)
-{
-	return lock_at_once(reader, which) ? table_open(catalog_relation(which), NoLock) : NULL;
-}
-
 /* Gives the pin back. */
 static bool
 read_pinned_key(StoreReader *reader, Relation keys, RowHint *at,
@@ -504,7 +217,7 @@ key_by_index(StoreReader *reader, Relation keys, const ApiKey *secret, KeyFacts 
 	ItemPointer tid;
 	bool		found = false;
 
-	init_scan_key(&key, index, 1, ApiKeyPGetDatum(secret));
+	store_scan_key(&key, index, 1, ApiKeyPGetDatum(secret));
 	index_rescan(scan, &key, 1, NULL, 0);
 	while (!found && (tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
 	{
@@ -526,7 +239,7 @@ key_by_scan(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
 	StoreScan	scan;
 	bool		found;
 
-	if (!begin_scan(&scan, reader, CATALOG_KEYS, CATALOG_KEYS_BY_SECRET, ApiKeyPGetDatum(secret)))
+	if (!store_scan_begin_at_once(&scan, reader, CATALOG_KEYS, CATALOG_KEYS_BY_SECRET, ApiKeyPGetDatum(secret)))
 		return false;
 	found = next_with_secret(&scan, KEYS_SECRET, secret);
 	if (found)
@@ -547,7 +260,7 @@ store_key_by_secret(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
 		return key_by_scan(reader, secret, facts);
 
 	hinted = hints_find(secret, &row);
-	keys = open_table(reader, CATALOG_KEYS);
+	keys = store_open_table(reader, CATALOG_KEYS);
 	if (keys == NULL)
 		return false;
 	found = (hinted && pin_hinted(keys, &row) &&
@@ -563,7 +276,7 @@ store_key_by_id(StoreReader *reader, const text *id, KeyFacts *facts)
 	StoreScan	scan;
 	bool		found;
 
-	if (!begin_scan(&scan, reader, CATALOG_KEYS, CATALOG_KEYS_BY_ID, PointerGetDatum(id)))
+	if (!store_scan_begin_at_once(&scan, reader, CATALOG_KEYS, CATALOG_KEYS_BY_ID, PointerGetDatum(id)))
 		return false;
 	found = store_scan_next(&scan);
 	if (found)
@@ -611,7 +324,7 @@ store_retired(StoreReader *reader, const ApiKey *secret, RetiredFacts *facts)
 	StoreScan	scan;
 	bool		found;
 
-	if (!begin_scan(&scan, reader, CATALOG_RETIRED_SECRETS, CATALOG_RETIRED_SECRETS_BY_SECRET,
+	if (!store_scan_begin_at_once(&scan, reader, CATALOG_RETIRED_SECRETS, CATALOG_RETIRED_SECRETS_BY_SECRET,
 					ApiKeyPGetDatum(secret)))
 		return false;
 	found = next_with_secret(&scan, RETIRED_SECRET, secret);
@@ -675,7 +388,7 @@ static bool
 begin_restriction_scan(StoreScan *scan, StoreReader *reader, StoreRestriction which,
 					   const text *key_id)
 {
-	return begin_scan(scan, reader, restriction_relations[which].table,
+	return store_scan_begin_at_once(scan, reader, restriction_relations[which].table,
 					  restriction_relations[which].index, PointerGetDatum(key_id));
 }
 
@@ -710,7 +423,7 @@ hinted_restriction_fits(StoreReader *reader, StoreRestriction which, const KeyFa
 						StoreFits fits, const void *asked)
 {
 	const RowHint *hint = restriction_hint(which, &facts->secret);
-	Relation	table = open_table(reader, restriction_relations[which].table);
+	Relation	table = store_open_table(reader, restriction_relations[which].table);
 	HeapTupleData tuple;
 	TupleDesc	descriptor;
 	bool		null;
@@ -784,7 +497,7 @@ store_workspace_state(StoreReader *reader, const Identifier *id, WorkspaceState 
 	}
 
 	value = cstring_to_text_with_len(id->text, length);
-	if (!begin_scan(&scan, reader, CATALOG_WORKSPACES, CATALOG_WORKSPACES_BY_ID,
+	if (!store_scan_begin_at_once(&scan, reader, CATALOG_WORKSPACES, CATALOG_WORKSPACES_BY_ID,
 					PointerGetDatum(value)))
 		return false;
 	found = store_scan_next(&scan);
@@ -855,7 +568,7 @@ store_last_event(void)
 	int64		last = 0;
 	bool		null;
 
-	open_scan(&scan, SnapshotAny, CATALOG_EVENTS, CATALOG_EVENTS_BY_ID, RowExclusiveLock, 0, NULL);
+	store_scan_open(&scan, SnapshotAny, CATALOG_EVENTS, CATALOG_EVENTS_BY_ID, RowExclusiveLock, 0, NULL);
 	if (index_getnext_slot(scan.scan, BackwardScanDirection, scan.slot))
 		last = DatumGetInt64(store_scan_value(&scan, EVENTS_ID, &null));
 	store_scan_end(&scan);
@@ -879,7 +592,7 @@ digest_is_taken(CatalogRelation table, CatalogRelation index, int column,
 	{
 		wait_for = InvalidTransactionId;
 		taken = false;
-		open_scan(&scan, &dirty, table, index, AccessShareLock, 1, &value);
+		store_scan_open(&scan, &dirty, table, index, AccessShareLock, 1, &value);
 		while (!taken && index_getnext_slot(scan.scan, ForwardScanDirection, scan.slot))
 		{
 			ApiKey	   *found = DatumGetApiKeyP(store_scan_value(&scan, column, &null));

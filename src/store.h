@@ -7,40 +7,13 @@
 
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/relscan.h"
 #include "datatype/timestamp.h"
-#include "executor/tuptable.h"
 #include "nodes/pg_list.h"
-#include "utils/rel.h"
-#include "utils/snapshot.h"
 
 #include "apikey.h"
 #include "catalog.h"
 #include "identifier.h"
-
-#define STORE_MAX_LOCKS		16
-
-/* All reads between begin and end see the same: what was committed at begin. */
-typedef struct StoreReader
-{
-	Snapshot	snapshot;
-	uint64		generation;		/* of the catalog, before the snapshot */
-	bool		missing;		/* a table was not to be had */
-	bool		with_meta;		/* keys are to be handed out with their meta */
-	int			locks;			/* taken for what was read */
-	Oid			locked[STORE_MAX_LOCKS];
-} StoreReader;
-
-/* A scan of the rows whose first index columns equal one or two values */
-typedef struct StoreScan
-{
-	Relation	table;
-	Relation	index;
-	IndexScanDesc scan;
-	TupleTableSlot *slot;
-	Snapshot	filter;			/* to be applied by us, or NULL */
-} StoreScan;
+#include "store_reader.h"
 
 /* A row of keys, without what only people read */
 typedef struct KeyFacts
@@ -113,43 +86,6 @@ typedef struct RetiredFacts
 /* key_permissions, key_networks and key_objects */
 #define RESTRICTION_KEY_ID			1
 #define RESTRICTION_VALUE			2
-
-/*
- * Locks all tables that are read here, and then takes the snapshot: so none of
- * them was rewritten since, and what is in the new one is seen.
- */
-extern void store_reader_begin(StoreReader *reader);
-
-/*
- * Verification locks only what it comes to read, as it comes to it, and finds
- * nothing in a table that others have locked.  So at its end it asks whether it
- * missed one, or one was changed meanwhile; if so, it reads once more, with
- * everything locked first.  Where the tables are gone, nothing is found.
- */
-extern void store_reader_begin_brief(StoreReader *reader, bool with_meta);
-extern bool store_reader_is_outdated(const StoreReader *reader);
-extern void store_reader_begin_anew(StoreReader *reader);
-
-extern void store_reader_end(StoreReader *reader);
-
-/*
- * Who will write in this call locks what it may write, before it reads there:
- * who reads first, by an index, and then wants more, deadlocks with REINDEX.
- */
-extern void store_lock_for_writing(void);
-
-extern void store_scan_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
-							 CatalogRelation index, LOCKMODE lock, Datum value);
-extern void store_scan_pair_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
-								  CatalogRelation index, LOCKMODE lock, Datum first, Datum second);
-extern void store_scan_all_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
-								 CatalogRelation index, LOCKMODE lock);
-extern bool store_scan_next(StoreScan *scan);
-extern Datum store_scan_value(StoreScan *scan, int column, bool *null);
-
-/* Who has locked or changed the row that the scan stands at, as its header has it */
-extern TransactionId store_scan_xmax(StoreScan *scan, uint16 *infomask);
-extern void store_scan_end(StoreScan *scan);
 
 extern bool store_key_by_secret(StoreReader *reader, const ApiKey *secret, KeyFacts *facts);
 extern bool store_key_by_id(StoreReader *reader, const text *id, KeyFacts *facts);
