@@ -42,6 +42,7 @@ static const char *const relation_names[CATALOG_RELATIONS] = {
 	[CATALOG_KEY_OBJECTS_BY_KEY] = "key_objects_pkey",
 	[CATALOG_KEY_USAGE] = "key_usage",
 	[CATALOG_MODE_SETTINGS] = "mode_settings",
+	[CATALOG_PERMISSIONS] = "permissions",
 	[CATALOG_EVENTS] = "events",
 	[CATALOG_EVENTS_BY_ID] = "events_pkey",
 };

@@ -3,7 +3,8 @@
 
 SELECT pg_catalog.pg_extension_config_dump('falukeys.workspaces', '');
 SELECT pg_catalog.pg_extension_config_dump('falukeys.members', 'WHERE EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid OPERATOR(pg_catalog.=) member)');
-SELECT pg_catalog.pg_extension_config_dump('falukeys.mode_settings', '');
+-- What is as installed is there already where it is restored.
+SELECT pg_catalog.pg_extension_config_dump('falukeys.mode_settings', 'WHERE ROW(mode, process_payments, deliver_messages, verify_identities, webhook_max_attempts, webhook_retry_window) IS DISTINCT FROM ROW(''live''::falukeys.key_mode, true, true, true, NULL::integer, ''72 hours''::interval) AND ROW(mode, process_payments, deliver_messages, verify_identities, webhook_max_attempts, webhook_retry_window) IS DISTINCT FROM ROW(''test''::falukeys.key_mode, false, false, false, 3, ''3 hours''::interval)');
 SELECT pg_catalog.pg_extension_config_dump('falukeys.permissions', '');
 SELECT pg_catalog.pg_extension_config_dump('falukeys.keys', '');
 SELECT pg_catalog.pg_extension_config_dump('falukeys.retired_secrets', '');
@@ -72,3 +73,8 @@ GRANT EXECUTE ON FUNCTION
 	falukeys.own_usage(), falukeys.own_keys(), falukeys.own_events()
 TO PUBLIC;
 GRANT SELECT ON falukeys.visible_workspaces, falukeys.usage, falukeys.dashboard, falukeys.event_log TO PUBLIC;
+
+-- Last: until here the objects that it looks for are not all there.
+CREATE EVENT TRIGGER falukeys_merge_mode_settings ON ddl_command_end WHEN TAG IN ('ALTER TABLE')
+	EXECUTE FUNCTION falukeys.merge_mode_settings();
+COMMENT ON EVENT TRIGGER falukeys_merge_mode_settings IS 'After ALTER TABLE falukeys.mode_settings, as a restore with --disable-triggers ends with: leaves one row a mode, the one that was written last';

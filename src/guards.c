@@ -12,12 +12,16 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -33,6 +37,7 @@ PG_FUNCTION_INFO_V1(guards_refuse_change);
 PG_FUNCTION_INFO_V1(guards_owner_only);
 PG_FUNCTION_INFO_V1(guards_invalidate);
 PG_FUNCTION_INFO_V1(guards_mode_settings);
+PG_FUNCTION_INFO_V1(guards_merge_mode_settings);
 PG_FUNCTION_INFO_V1(guards_permissions);
 PG_FUNCTION_INFO_V1(guards_events_before);
 PG_FUNCTION_INFO_V1(guards_events_inserted);
@@ -223,6 +228,8 @@ guards_refuse_change(PG_FUNCTION_ARGS)
 	TriggerRow	row;
 
 	row_begin(fcinfo, &row);
+	if (row_is_delete(&row) && guards_has_pass(GUARD_PASS_MERGE))
+		return row_result(&row);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("rows of table \"%s\" cannot be %s",
@@ -272,6 +279,44 @@ guards_mode_settings(PG_FUNCTION_ARGS)
 							(Parameter) {INTERVALOID, row_value(&row, "webhook_retry_window", &null), row_is_null(&row, "webhook_retry_window")});
 	statement_end(&statement);
 	return updated > 0 ? PointerGetDatum(NULL) : row_result(&row);
+}
+
+/* By its name: whoever alters another table is not to fail for what became of ours. */
+static bool
+alters_mode_settings(Node *statement)
+{
+	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, true);
+	Oid			altered;
+
+	if (!IsA(statement, AlterTableStmt) || !OidIsValid(schema))
+		return false;
+	altered = RangeVarGetRelid(((AlterTableStmt *) statement)->relation, NoLock, true);
+	return OidIsValid(altered) && altered == get_relname_relid("mode_settings", schema);
+}
+
+/*
+ * A restore with disabled triggers puts its row beside the one that is there,
+ * and then enables the triggers.
+ */
+Datum
+guards_merge_mode_settings(PG_FUNCTION_ARGS)
+{
+	EventTriggerData *event = (EventTriggerData *) fcinfo->context;
+	Statement	statement;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		elog(ERROR, "not called by an event trigger");
+	if (!alters_mode_settings(event->parsetree))
+		PG_RETURN_NULL();
+
+	statement_begin(&statement);
+	guards_run_with_pass(GUARD_PASS_MERGE,
+						 "DELETE FROM falukeys.mode_settings AS s USING falukeys.mode_settings AS later"
+						 " WHERE later.mode = s.mode AND (age(later.xmin) < age(s.xmin)"
+						 " OR (later.xmin = s.xmin AND later.ctid > s.ctid))",
+						 0, NULL);
+	statement_end(&statement);
+	PG_RETURN_NULL();
 }
 
 Datum

@@ -2,7 +2,7 @@
  * statement.c
  *		Relational statements on our own tables, run as their owner.
  *
- * Ground floor: calls catalog.  A caller has no privilege on our tables: after
+ * Ground floor: calls catalog and triggers.  A caller has no privilege on our tables: after
  * access has decided by its role, the statements run as the tables' owner, as
  * those of foreign keys do, and under a search_path that no one else fills.
  */
@@ -22,6 +22,7 @@
 
 #include "catalog.h"
 #include "statement.h"
+#include "triggers.h"
 
 /*
  * What is known of the statements that have begun.  An error leaves their frames
@@ -114,6 +115,7 @@ begin(Statement *statement, Oid role, int security_context)
 void
 statement_begin(Statement *statement)
 {
+	triggers_check();
 	begin(statement, owner_of_tables(), SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	statement->keeps_settings = true;
 }

@@ -531,7 +531,10 @@ store_workspace_was_approved(StoreReader *reader, const text *id, bool *exists)
 	return approved;
 }
 
-/* Two rows: an index would be of no use. */
+/*
+ * Two rows: an index would be of no use.  A restore with disabled triggers puts
+ * another one behind them, which holds.
+ */
 Datum
 store_mode_settings(Oid mode)
 {
@@ -541,7 +544,7 @@ store_mode_settings(Oid mode)
 	Datum		settings = 0;
 	bool		null;
 
-	while (settings == 0 && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		if (DatumGetObjectId(slot_getattr(slot, 1, &null)) == mode)
 		{

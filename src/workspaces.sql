@@ -46,6 +46,8 @@ COMMENT ON COLUMN falukeys.members.workspace_id IS 'The workspace';
 COMMENT ON COLUMN falukeys.members.member IS 'A database role; a row whose role is gone matches no one';
 COMMENT ON COLUMN falukeys.members.role IS 'What the member may do in the workspace';
 
+-- No unique constraint: where triggers are disabled, a restore puts its row beside
+-- the one that the installation has put there.
 CREATE TABLE falukeys.mode_settings (
 	mode falukeys.key_mode NOT NULL,
 	process_payments boolean NOT NULL,
@@ -53,10 +55,10 @@ CREATE TABLE falukeys.mode_settings (
 	verify_identities boolean NOT NULL,
 	webhook_max_attempts integer,
 	webhook_retry_window interval NOT NULL,
-	CONSTRAINT mode_settings_pkey PRIMARY KEY (mode),
 	CONSTRAINT mode_settings_webhook_max_attempts_check CHECK (webhook_max_attempts OPERATOR(pg_catalog.>) 0),
 	CONSTRAINT mode_settings_webhook_retry_window_check CHECK (webhook_retry_window OPERATOR(pg_catalog.>) '0')
 );
+ALTER TABLE falukeys.mode_settings REPLICA IDENTITY FULL;
 COMMENT ON TABLE falukeys.mode_settings IS 'In what the two modes differ; a row a mode, which the platform may update';
 COMMENT ON COLUMN falukeys.mode_settings.mode IS 'The mode';
 COMMENT ON COLUMN falukeys.mode_settings.process_payments IS 'Are payments processed by card networks and payment providers?';
