@@ -73,8 +73,3 @@ GRANT EXECUTE ON FUNCTION
 	falukeys.own_usage(), falukeys.own_keys(), falukeys.own_events()
 TO PUBLIC;
 GRANT SELECT ON falukeys.visible_workspaces, falukeys.usage, falukeys.dashboard, falukeys.event_log TO PUBLIC;
-
--- Last: until here the objects that it looks for are not all there.
-CREATE EVENT TRIGGER falukeys_merge_mode_settings ON ddl_command_end WHEN TAG IN ('ALTER TABLE')
-	EXECUTE FUNCTION falukeys.merge_mode_settings();
-COMMENT ON EVENT TRIGGER falukeys_merge_mode_settings IS 'After ALTER TABLE falukeys.mode_settings, as a restore with --disable-triggers ends with: leaves one row a mode, the one that was written last';

@@ -249,6 +249,45 @@ guards_invalidate(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/*
+ * A restore with disabled triggers puts a mode's row beside the one that is there.
+ * The later one holds, and the other one goes with the next change.
+ */
+#define IS_LATER(later, row) \
+	"(age(" later ".xmin) < age(" row ".xmin)" \
+	" OR (" later ".xmin = " row ".xmin AND " later ".ctid > " row ".ctid))"
+
+static bool
+is_replaced(TriggerRow *row)
+{
+	Statement	statement;
+	uint64		later;
+
+	statement_begin(&statement);
+	later = STATEMENT_RUN("SELECT FROM falukeys.mode_settings AS s JOIN falukeys.mode_settings AS later USING (mode)"
+						  " WHERE s.ctid = $1 AND " IS_LATER("later", "s"),
+						  (Parameter) {TIDOID, PointerGetDatum(&row->trigger->tg_trigtuple->t_self), false});
+	statement_end(&statement);
+	return later > 0;
+}
+
+/* After each change of mode_settings */
+Datum
+guards_merge_mode_settings(PG_FUNCTION_ARGS)
+{
+	Statement	statement;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "not called as a trigger");
+	statement_begin(&statement);
+	guards_run_with_pass(GUARD_PASS_MERGE,
+						 "DELETE FROM falukeys.mode_settings AS s USING falukeys.mode_settings AS later"
+						 " WHERE later.mode = s.mode AND " IS_LATER("later", "s"),
+						 0, NULL);
+	statement_end(&statement);
+	return PointerGetDatum(NULL);
+}
+
 /* The install script has filled the table already when a restore brings its rows. */
 Datum
 guards_mode_settings(PG_FUNCTION_ARGS)
@@ -264,7 +303,7 @@ guards_mode_settings(PG_FUNCTION_ARGS)
 		static const char *const fixed[] = {"mode"};
 
 		guards_require_unchanged(&row, lengthof(fixed), fixed);
-		return row_result(&row);
+		return is_replaced(&row) ? PointerGetDatum(NULL) : row_result(&row);
 	}
 
 	statement_begin(&statement);
@@ -279,44 +318,6 @@ guards_mode_settings(PG_FUNCTION_ARGS)
 							(Parameter) {INTERVALOID, row_value(&row, "webhook_retry_window", &null), row_is_null(&row, "webhook_retry_window")});
 	statement_end(&statement);
 	return updated > 0 ? PointerGetDatum(NULL) : row_result(&row);
-}
-
-/* By its name: whoever alters another table is not to fail for what became of ours. */
-static bool
-alters_mode_settings(Node *statement)
-{
-	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, true);
-	Oid			altered;
-
-	if (!IsA(statement, AlterTableStmt) || !OidIsValid(schema))
-		return false;
-	altered = RangeVarGetRelid(((AlterTableStmt *) statement)->relation, NoLock, true);
-	return OidIsValid(altered) && altered == get_relname_relid("mode_settings", schema);
-}
-
-/*
- * A restore with disabled triggers puts its row beside the one that is there,
- * and then enables the triggers.
- */
-Datum
-guards_merge_mode_settings(PG_FUNCTION_ARGS)
-{
-	EventTriggerData *event = (EventTriggerData *) fcinfo->context;
-	Statement	statement;
-
-	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		elog(ERROR, "not called by an event trigger");
-	if (!alters_mode_settings(event->parsetree))
-		PG_RETURN_NULL();
-
-	statement_begin(&statement);
-	guards_run_with_pass(GUARD_PASS_MERGE,
-						 "DELETE FROM falukeys.mode_settings AS s USING falukeys.mode_settings AS later"
-						 " WHERE later.mode = s.mode AND (age(later.xmin) < age(s.xmin)"
-						 " OR (later.xmin = s.xmin AND later.ctid > s.ctid))",
-						 0, NULL);
-	statement_end(&statement);
-	PG_RETURN_NULL();
 }
 
 Datum

@@ -61,9 +61,9 @@ COMMENT ON FUNCTION falukeys.end_insert_of_events() IS 'Trigger: lets others num
 CREATE FUNCTION falukeys.guard_mode_settings() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_mode_settings';
 COMMENT ON FUNCTION falukeys.guard_mode_settings() IS 'Trigger: rules of mode settings; a restored row replaces the one that is there';
-CREATE FUNCTION falukeys.merge_mode_settings() RETURNS event_trigger
+CREATE FUNCTION falukeys.merge_mode_settings() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_merge_mode_settings';
-COMMENT ON FUNCTION falukeys.merge_mode_settings() IS 'Event trigger: leaves one row a mode in mode_settings, once triggers that were disabled fire again';
+COMMENT ON FUNCTION falukeys.merge_mode_settings() IS 'Trigger: leaves one row a mode in mode_settings, the one that was written last';
 
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON falukeys.workspaces
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_workspaces();
@@ -176,6 +176,8 @@ CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON falukeys.mode_settings
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_mode_settings();
 -- Rows that are restored or replicated replace those that are there.
 ALTER TABLE falukeys.mode_settings ENABLE ALWAYS TRIGGER guard;
+CREATE TRIGGER merge AFTER INSERT OR UPDATE ON falukeys.mode_settings
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.merge_mode_settings();
 CREATE TRIGGER keep BEFORE DELETE ON falukeys.mode_settings
 	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.mode_settings

@@ -26,6 +26,7 @@ UPDATE falukeys.mode_settings SET verify_identities = true, webhook_max_attempts
 UPDATE falukeys.mode_settings SET webhook_retry_window = '2 hours' WHERE mode = 'live';
 SQL
 my $workspace = new_workspace($node, 'Without triggers', 'origin');
+my (undef, $test_key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test')", 'origin'));
 my (undef, $key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live')", 'origin'));
 
 sub run_for
@@ -44,7 +45,9 @@ sub is_restored
 	my ($server, $database) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	is(query($server, $settings, $database), $changed, "$database: the settings are those of the original");
+	# Read by the transaction's mode, and so also where an older row is still there
+	is(query($server, "BEGIN; SELECT code FROM falukeys.authenticate('$test_key'); SELECT * FROM falukeys.current_mode_settings(); COMMIT", $database),
+		"valid\ntest|f|f|t|5|03:00:00", "$database: the settings are those of the original");
 	return is(query($server, "BEGIN; SELECT code FROM falukeys.authenticate('$key'); SELECT webhook_retry_window FROM falukeys.current_mode_settings(); COMMIT", $database),
 		"valid\n02:00:00", "$database: and hold for a key");
 }
@@ -67,6 +70,10 @@ query($node, "UPDATE falukeys.mode_settings SET webhook_max_attempts = 9; VACUUM
 foreach my $database ('data', 'data_changed')
 {
 	run_for($node, '', 'pg_restore', '-e', '--data-only', '--disable-triggers', '-d', $database, "$directory/all");
+	is_restored($node, $database);
+	# What was there is gone with the next change, which does not bring it back.
+	query($node, "UPDATE falukeys.mode_settings SET webhook_max_attempts = webhook_max_attempts WHERE mode = 'test'", $database);
+	is(query($node, $settings, $database), $changed, "$database: one row a mode");
 	is_restored($node, $database);
 }
 
