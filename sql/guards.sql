@@ -172,6 +172,8 @@ SELECT max(id) AS before FROM falukeys.events \gset
 INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until) VALUES ('fskt_insertedinsertedinsertedinserted', :'key_id', now() - interval '1 day', now() + interval '1 day');
 SELECT event, key_id = :'key_id' AS the_key, workspace_id = :'workspace' AS the_workspace, detail ->> 'secret' AS secret, actor = current_user AS actor FROM falukeys.events WHERE id > :before;
 UPDATE falukeys.retired_secrets SET valid_until = now() WHERE key_id = :'key_id';
+UPDATE falukeys.retired_secrets SET compromised_at = now() WHERE key_id = :'key_id';
+SELECT event, workspace_id = :'workspace' AS the_workspace, detail ->> 'secret' AS secret FROM falukeys.events WHERE id > :before ORDER BY id OFFSET 1;
 -- What a roll has left, and a restore brings back, is in the record already.
 SELECT id AS graced FROM falukeys.create_key(:'workspace', 'secret', 'test') \gset
 SELECT falukeys.roll_key(:'graced', '30 days') IS NOT NULL AS rolled;

@@ -15,7 +15,7 @@
 typedef enum GuardPass
 {
 	GUARD_PASS_NONE,
-	GUARD_PASS_ROLL,			/* exchange the secret of a key, and retire the old one */
+	GUARD_PASS_ROLL,			/* exchange the secret of a key, and retire or end the old ones */
 	GUARD_PASS_PURGE,			/* delete temporary keys that ended, and retire their secrets */
 	GUARD_PASS_MERGE			/* delete mode settings that were replaced */
 } GuardPass;

@@ -42,7 +42,7 @@ CREATE FUNCTION falukeys.guard_retired_secrets() RETURNS trigger
 COMMENT ON FUNCTION falukeys.guard_retired_secrets() IS 'Trigger: rules of retired secrets';
 CREATE FUNCTION falukeys.check_retired_secrets() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_retired_after';
-COMMENT ON FUNCTION falukeys.check_retired_secrets() IS 'Trigger: looks that no digest is used twice';
+COMMENT ON FUNCTION falukeys.check_retired_secrets() IS 'Trigger: looks that no digest is used twice, and records changes by hand';
 CREATE FUNCTION falukeys.guard_sealed_secrets() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_sealed_before';
 COMMENT ON FUNCTION falukeys.guard_sealed_secrets() IS 'Trigger: rules of sealed secrets';

@@ -427,35 +427,58 @@ guards_retired_before(PG_FUNCTION_ARGS)
 	return row_result(&row);
 }
 
+/* NULL where the key is gone, as a purged one */
+static text *
+workspace_of(const text *key_id)
+{
+	StoreReader reader;
+	KeyFacts	facts;
+	bool		found;
+
+	store_reader_begin(&reader);
+	found = store_key_by_id(&reader, key_id, &facts);
+	store_reader_end(&reader);
+	return found ? cstring_to_text(facts.workspace_id.text) : NULL;
+}
+
 /*
  * A secret put there by hand that is good for now is as good as one that was
  * rolled, and so recorded.  Of a restored one the record tells already: it comes
  * before in a dump.
  */
 static void
-record_grace(TriggerRow *row)
+record_retired_insert(TriggerRow *row)
 {
 	text	   *key_id = row_text(row, "key_id");
-	Statement	statement;
-	StoreReader reader;
-	KeyFacts	facts;
-	bool		found;
 	bool		null;
 	TimestampTz retired_at = DatumGetTimestampTz(row_value(row, "retired_at", &null));
 	TimestampTz valid_until = DatumGetTimestampTz(row_value(row, "valid_until", &null));
+	Statement	statement;
 
 	if (!row_is_null(row, "compromised_at") || valid_until <= GetCurrentTimestamp())
 		return;
-	store_reader_begin(&reader);
-	found = store_key_by_id(&reader, key_id, &facts);
-	store_reader_end(&reader);
 	statement_begin(&statement);
 	if (STATEMENT_RUN("SELECT FROM falukeys.events WHERE key_id = $1 AND event = 'key.rolled'"
 					  " AND at BETWEEN $2 AND $2 + interval '1 minute'",
 					  parameter_text(key_id), parameter_timestamp(retired_at)) == 0)
-		EVENTS_RECORD("key.rolled", found ? cstring_to_text(facts.workspace_id.text) : NULL, key_id,
+		EVENTS_RECORD("key.rolled", workspace_of(key_id), key_id,
 					  {"valid_until", timestamptz_to_str(valid_until)},
 					  {"secret", "inserted"});
+	statement_end(&statement);
+}
+
+/* What ends by hand is recorded as if it had been ended by function. */
+static void
+record_retired_update(TriggerRow *row)
+{
+	text	   *key_id = row_text(row, "key_id");
+	Statement	statement;
+
+	statement_begin(&statement);
+	if (row_differs(row, "compromised_at"))
+		EVENTS_RECORD("key.compromised", workspace_of(key_id), key_id, {"secret", "retired"});
+	else if (row_differs(row, "valid_until"))
+		events_record("key.grace_ended", workspace_of(key_id), key_id, 0, NULL);
 	statement_end(&statement);
 }
 
@@ -469,8 +492,10 @@ guards_retired_after(PG_FUNCTION_ARGS)
 	{
 		check_digest_is_new(&row);
 		if (!is_retired_by_us())
-			record_grace(&row);
+			record_retired_insert(&row);
 	}
+	else if (!is_retired_by_us())
+		record_retired_update(&row);
 	standby_commit_with_apply();
 	return PointerGetDatum(NULL);
 }

@@ -2,7 +2,7 @@
  * leaks.c
  *		Keys that turned up where they should not be.
  *
- * Calls verdict, lifecycle, precedence, registration and events.
+ * Calls verdict, lifecycle, precedence, registration, guards and events.
  */
 #include "postgres.h"
 
@@ -12,6 +12,7 @@
 #include "access.h"
 #include "argument.h"
 #include "events.h"
+#include "guards.h"
 #include "lifecycle.h"
 #include "precedence.h"
 #include "registration.h"
@@ -54,10 +55,11 @@ record(const text *key_id, const KeyFacts *facts, text *source, const char *secr
 static void
 report_retired(const text *key_id, const ApiKey *secret, const KeyFacts *facts, text *source)
 {
-	if (STATEMENT_RUN("UPDATE falukeys.retired_secrets SET compromised_at = $2"
-					  " WHERE secret OPERATOR(falukeys.=) $1 AND compromised_at IS NULL",
-					  parameter_of("apikey", ApiKeyPGetDatum(secret), false),
-					  parameter_timestamp(GetCurrentTimestamp())) > 0)
+	if (GUARDS_RUN_WITH_PASS(GUARD_PASS_ROLL,
+							 "UPDATE falukeys.retired_secrets SET compromised_at = $2"
+							 " WHERE secret OPERATOR(falukeys.=) $1 AND compromised_at IS NULL",
+							 parameter_of("apikey", ApiKeyPGetDatum(secret), false),
+							 parameter_timestamp(GetCurrentTimestamp())) > 0)
 		record(key_id, facts, source, "retired");
 }
 

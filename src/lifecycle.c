@@ -55,9 +55,10 @@ lifecycle_read_key(const text *key_id, KeyFacts *facts)
 static uint64
 end_graces(const text *key_id)
 {
-	return STATEMENT_RUN("UPDATE falukeys.retired_secrets SET valid_until = $2"
-						 " WHERE key_id = $1 AND valid_until > $2 AND compromised_at IS NULL",
-						 parameter_text(key_id), parameter_timestamp(GetCurrentTimestamp()));
+	return GUARDS_RUN_WITH_PASS(GUARD_PASS_ROLL,
+								"UPDATE falukeys.retired_secrets SET valid_until = $2"
+								" WHERE key_id = $1 AND valid_until > $2 AND compromised_at IS NULL",
+								parameter_text(key_id), parameter_timestamp(GetCurrentTimestamp()));
 }
 
 void
