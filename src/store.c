@@ -19,6 +19,7 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -111,7 +112,7 @@ read_key(const StoreReader *reader, TupleTableSlot *slot, KeyFacts *facts)
 		Datum		meta = slot_getattr(slot, KEYS_META, &no_meta);
 
 		if (!no_meta)
-			facts->meta = PointerGetDatum(PG_DETOAST_DATUM_COPY(plain_value(meta)));
+			facts->meta = datumCopy(plain_value(meta), false, -1);
 	}
 }
 

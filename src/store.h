@@ -32,7 +32,7 @@ typedef struct KeyFacts
 	bool		compromised;
 	bool		has_parent;
 	ApiKey		parent;			/* the secret that made a temporary key */
-	Datum		meta;			/* detoasted; 0 for a NULL, and without with_meta */
+	Datum		meta;			/* 0 for a NULL, and without with_meta */
 } KeyFacts;
 
 typedef struct RetiredFacts
