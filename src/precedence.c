@@ -152,7 +152,7 @@ set_gate(LOCKTAG *gate, const text *id)
 	SET_LOCKTAG_ADVISORY(*gate, MyDatabaseId, high, low, GATE_LOCK_FIELD);
 }
 
-/* Once for each process; a pid that is taken anew meanwhile is another role's, or holds us up too. */
+/* Once for each process, which may need a moment to roll back */
 static void
 end_transaction_of(Claim *claim, int pid, Oid role)
 {

@@ -16,6 +16,8 @@ query($node, <<'SQL');
 CREATE ROLE alice LOGIN; CREATE ROLE oscar LOGIN; CREATE ROLE mona LOGIN; CREATE ROLE vera LOGIN; CREATE ROLE root LOGIN SUPERUSER; CREATE ROLE someone;
 SELECT falukeys.grant_access('oscar', 'operator'), falukeys.grant_access('mona', 'manager'), falukeys.grant_access('vera', 'verifier'), falukeys.define_permission('messages');
 SQL
+# In whatever isolation the stop is called
+query($node, "ALTER ROLE mona SET default_transaction_isolation = serializable; ALTER ROLE vera SET default_transaction_isolation = 'repeatable read'");
 my $workspace;
 my %pid;
 
@@ -131,7 +133,10 @@ foreach my $end ('suspend', 'close')
 # What does not hold it up, goes on.
 renew_workspace();
 my $creator = holder('alice', "SELECT falukeys.create_key('$workspace', 'secret', 'live', 'Made beside')");
+my $adder = holder('alice', "SELECT falukeys.add_member('$workspace', 'someone', 'developer')");
 is((attempt_as('oscar', "SELECT falukeys.suspend_workspace('$workspace')"))[0], '00000', 'a workspace is suspended beside the creation of a key');
+is(is_there($adder), 0, 'of two who have locked it, the one in the way is ended');
+eval { $adder->quit };
 is((session_attempt($creator, 'COMMIT'))[0], '00000', 'which is not ended');
 is(query($node, "SELECT count(*) FROM falukeys.keys WHERE workspace_id = '$workspace' AND description = 'Made beside'"), 1, 'but done');
 $creator->quit;
