@@ -1,11 +1,17 @@
 # falukeys: API keys inside the database
 
+# Where this file is: another directory may be built in, by make -f .../Makefile.
+TREE := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
+ifneq ($(abspath $(TREE)),$(CURDIR))
+$(shell mkdir -p src sql unit)
+endif
+
 EXTENSION = falukeys
-EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" falukeys.control)
+EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(TREE)/falukeys.control)
 
 MODULE_big = falukeys
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
-PG_CPPFLAGS = -Isrc -DFALUKEYS_VERSION='"$(EXTVERSION)"'
+OBJS = $(patsubst $(TREE)/%.c,%.o,$(sort $(wildcard $(TREE)/src/*.c)))
+PG_CPPFLAGS = -I$(TREE)/src -DFALUKEYS_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 SHLIB_LINK = -Wl,-Bsymbolic -lcrypto -lz
 
@@ -36,28 +42,32 @@ endif
 src/key_format.o: CFLAGS += $(CFLAGS_VECTORIZE)
 
 # PGXS knows nothing of headers.
-$(OBJS): $(wildcard src/*.h)
+$(OBJS): $(wildcard $(TREE)/src/*.h)
 
-$(EXTENSION_SCRIPT): $(SQL_PARTS:%=src/%.sql) falukeys.control Makefile
-	cat $(SQL_PARTS:%=src/%.sql) > $@
+$(EXTENSION_SCRIPT): $(SQL_PARTS:%=$(TREE)/src/%.sql) $(TREE)/falukeys.control $(TREE)/Makefile
+	cat $(SQL_PARTS:%=$(TREE)/src/%.sql) > $@
 
 # --- Trying and testing: works on a fresh Debian machine, see scripts/ ---
 
 SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-UNIT_FLAGS = -std=gnu99 -Wall -Wextra -Isrc
+UNIT_FLAGS = -std=gnu99 -Wall -Wextra -I$(TREE)/src
 
 FUZZ_ITERATIONS = 200000
 
-.PHONY: test demo bench unit fuzz
+.PHONY: test matrix demo bench unit fuzz
 
 test:
-	PG_CONFIG='$(PG_CONFIG)' scripts/test
+	PG_CONFIG='$(PG_CONFIG)' $(TREE)/scripts/test
+
+# On machines with other versions, and under tools: PARTS="15 valgrind" runs these parts only.
+matrix:
+	$(TREE)/scripts/matrix $(PARTS)
 
 demo:
-	PG_CONFIG='$(PG_CONFIG)' scripts/demo
+	PG_CONFIG='$(PG_CONFIG)' $(TREE)/scripts/demo
 
 bench:
-	PG_CONFIG='$(PG_CONFIG)' bench/run $(KEYS)
+	PG_CONFIG='$(PG_CONFIG)' $(TREE)/bench/run $(KEYS)
 
 unit: unit/key_format_test unit/key_text_test
 	./unit/key_format_test
@@ -67,8 +77,8 @@ fuzz: unit/key_format_fuzz
 	./unit/key_format_fuzz $(FUZZ_ITERATIONS)
 
 # Not every compiler has its sanitizers installed.
-unit/key_format_test unit/key_text_test unit/key_format_fuzz: unit/%: unit/%.c unit/samples.h src/key_format.c src/key_format.h
-	$(CC) $(UNIT_FLAGS) -DSTANDALONE $(SANITIZE) -o $@ $< src/key_format.c -lz || \
-	$(CC) $(UNIT_FLAGS) -DSTANDALONE -O1 -o $@ $< src/key_format.c -lz
+unit/key_format_test unit/key_text_test unit/key_format_fuzz: unit/%: $(TREE)/unit/%.c $(wildcard $(TREE)/unit/*.h $(TREE)/src/key_format.*)
+	$(CC) $(UNIT_FLAGS) -DSTANDALONE $(SANITIZE) -o $@ $< $(TREE)/src/key_format.c -lz || \
+	$(CC) $(UNIT_FLAGS) -DSTANDALONE -O1 -o $@ $< $(TREE)/src/key_format.c -lz
 
 # --- End of trying and testing ---
