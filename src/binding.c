@@ -2,7 +2,7 @@
  * binding.c
  *		What tells this database from every other, and from its own copies.
  *
- * Storage floor: calls shared_notes and crypto.  System identifier and OID are
+ * Storage floor: calls shared_notes, lock_tag and crypto.  System identifier and OID are
  * not enough, since a database can be restored over itself, or be made from a
  * copy under the old OID.  So each has a random token beside them, as a note
  * that neither a dump nor a copy carries along.  CREATE EXTENSION, and so a
@@ -13,16 +13,13 @@
 #include "access/xlog.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "storage/lock.h"
 
 #include "binding.h"
 #include "crypto.h"
+#include "lock_tag.h"
 #include "shared_notes.h"
 
 #define TOKEN_WORDS			4
-
-/* SQL's own advisory locks have 1 or 2 in this field, so none of them is ours. */
-#define BINDING_LOCK_FIELD	0xFB
 
 /* What is hashed; only words without padding between them */
 typedef struct Identity
@@ -68,7 +65,7 @@ binding_make_here(Binding *binding)
 		return;
 
 	/* Two sessions at once make one. */
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, BINDING_LOCK_FIELD);
+	lock_tag_of_database(&tag, LOCK_BINDING);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	if (!binding_here(binding))
 	{

@@ -24,21 +24,13 @@
 #include "argument.h"
 #include "catalog.h"
 #include "events.h"
+#include "lock_tag.h"
 #include "statement.h"
 #include "store.h"
 
 #define EVENTS_CHANNEL	"falukeys"
 
-/* SQL's own advisory locks have 1 or 2 in this field, so none of them is ours. */
-#define EVENTS_LOCK_FIELD	0xFB
-
 char	   *events_acting_for = NULL;
-
-static void
-set_lock_tag(LOCKTAG *tag)
-{
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, 0, 0, EVENTS_LOCK_FIELD);
-}
 
 /*
  * The table first: whoever waits for it must not keep others from numbers.  A
@@ -50,7 +42,7 @@ events_take_number(void)
 	LOCKTAG		tag;
 
 	LockRelationOid(catalog_relation(CATALOG_EVENTS), RowExclusiveLock);
-	set_lock_tag(&tag);
+	lock_tag_of_database(&tag, LOCK_EVENT_NUMBER);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	return store_last_event() + 1;
 }
@@ -61,7 +53,7 @@ events_release_number(void)
 {
 	LOCKTAG		tag;
 
-	set_lock_tag(&tag);
+	lock_tag_of_database(&tag, LOCK_EVENT_NUMBER);
 	while (compat_lock_is_held(&tag, ExclusiveLock))
 	{
 		if (!LockRelease(&tag, ExclusiveLock, false))

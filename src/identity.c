@@ -10,8 +10,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "access/xlog.h"
-#include "catalog/pg_control.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
@@ -26,6 +24,7 @@
 #include "argument.h"
 #include "compat.h"
 #include "identity.h"
+#include "lock_tag.h"
 #include "verify.h"
 
 PG_FUNCTION_INFO_V1(identity_authenticate);
@@ -39,9 +38,6 @@ PG_FUNCTION_INFO_V1(identity_key_allows);
 PG_FUNCTION_INFO_V1(identity_require_permission);
 PG_FUNCTION_INFO_V1(identity_mode_settings);
 PG_FUNCTION_INFO_V1(identity_wait_for_key);
-
-/* SQL's own advisory locks have 1 or 2 in this field, so none of them is ours. */
-#define IDENTITY_LOCK_FIELD	0xFA
 
 static Identity *current = NULL;
 
@@ -116,25 +112,10 @@ new_identity(void)
 	return MemoryContextAllocZero(TopTransactionContext, sizeof(Identity));
 }
 
-/*
- * Everyone sees the tags of locks, in pg_locks, and no one shall learn from them
- * which digests are in use.  So a digest is hashed together with a random number
- * of the server, which all its backends know and no SQL shows.
- */
 static void
 set_lock_tag(LOCKTAG *tag, const ApiKey *secret)
 {
-	uint8		hashed[MOCK_AUTH_NONCE_LEN + CRYPTO_DIGEST_LENGTH];
-	uint8		digest[CRYPTO_DIGEST_LENGTH];
-	uint32		high;
-	uint32		low;
-
-	memcpy(hashed, GetMockAuthenticationNonce(), MOCK_AUTH_NONCE_LEN);
-	memcpy(hashed + MOCK_AUTH_NONCE_LEN, secret->digest, CRYPTO_DIGEST_LENGTH);
-	crypto_sha256(hashed, sizeof(hashed), digest);
-	memcpy(&high, digest, sizeof(high));
-	memcpy(&low, digest + sizeof(high), sizeof(low));
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, high, low, IDENTITY_LOCK_FIELD);
+	lock_tag_of_value(tag, LOCK_IDENTITY, secret->digest, CRYPTO_DIGEST_LENGTH);
 }
 
 /* Before it is verified, so that who waits after a revocation misses no one. */

@@ -26,13 +26,11 @@
 #include "utils/inval.h"
 
 #include "command.h"
+#include "lock_tag.h"
 #include "master_key.h"
 
 #define MASTER_KEY_DIGITS		(2 * CRYPTO_KEY_LENGTH)
 #define MASTER_KEY_MAX_CONTENT	(MASTER_KEY_MAX_COUNT * (MASTER_KEY_DIGITS + 2))
-
-/* SQL's own advisory locks have a database, and 1 or 2 in this field. */
-#define MASTER_KEY_LOCK_FIELD	0xFB
 
 /* No name that a person would give to a copy */
 #define BESIDE					".new."
@@ -52,7 +50,7 @@ master_key_lock(void)
 {
 	LOCKTAG		tag;
 
-	SET_LOCKTAG_ADVISORY(tag, InvalidOid, 0, 0, MASTER_KEY_LOCK_FIELD);
+	lock_tag_of_server(&tag, LOCK_MASTER_KEY);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	/* What the one before us committed in the shared catalogs */
 	AcceptInvalidationMessages();

@@ -22,8 +22,6 @@
 #include "access/subtrans.h"
 #include "access/transam.h"
 #include "access/xact.h"
-#include "access/xlog.h"
-#include "catalog/pg_control.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/latch.h"
@@ -35,14 +33,12 @@
 #include "utils/wait_event.h"
 
 #include "access.h"
+#include "lock_tag.h"
 #include "precedence.h"
 #include "statement.h"
 
 #define HOLD_UP_LIMIT		2000	/* ms; doc/operations.md names it */
 #define PAUSE				20		/* ms */
-
-/* SQL's advisory locks have 1 and 2 there, and the identity's others. */
-#define GATE_LOCK_FIELD		0xFA2
 
 /* Each has fewer rights than the next one. */
 typedef enum Rank
@@ -132,24 +128,6 @@ note_holding(void)
 	registered = true;
 	if (rank_of(MyProc->roleId) < RANK_PLATFORM)
 		holds_for_lesser = true;
-}
-
-/* pg_locks shows the tag to everyone, so the id is hashed with a secret of the server. */
-static void
-set_gate(LOCKTAG *gate, const text *id)
-{
-	uint8		digest[CRYPTO_DIGEST_LENGTH];
-	uint32		high;
-	uint32		low;
-	char	   *nonce = GetMockAuthenticationNonce();
-	char	   *data = palloc(MOCK_AUTH_NONCE_LEN + VARSIZE_ANY_EXHDR(id));
-
-	memcpy(data, nonce, MOCK_AUTH_NONCE_LEN);
-	memcpy(data + MOCK_AUTH_NONCE_LEN, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
-	crypto_sha256(data, MOCK_AUTH_NONCE_LEN + VARSIZE_ANY_EXHDR(id), digest);
-	memcpy(&high, digest, sizeof(high));
-	memcpy(&low, digest + sizeof(high), sizeof(low));
-	SET_LOCKTAG_ADVISORY(*gate, MyDatabaseId, high, low, GATE_LOCK_FIELD);
 }
 
 /* Once for each process, which may need a moment to roll back */
@@ -334,7 +312,7 @@ precedence_lock(PrecedenceRow row, const text *id, const char *stop)
 	Claim		claim = {.row = row,.id = id,.stop = stop,.rank = RANK_TENANT};
 
 	note_holding();
-	set_gate(&claim.gate, id);
+	lock_tag_of_value(&claim.gate, LOCK_GATE, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
 	if (stop != NULL)
 	{
 		claim.rank = rank_of(statement_actor());
