@@ -195,7 +195,7 @@ statement_read(const char *sql, Parameter parameter, DestReceiver *destination)
 	ParamListInfo parameters = makeParamList(1);
 	int			result;
 
-	Assert(current != NULL);
+	Assert(innermost != NULL);
 	parameters->params[0] = (ParamExternData) {
 		.value = parameter.value,.isnull = parameter.null,
 		.pflags = PARAM_FLAG_CONST,.ptype = parameter.type
