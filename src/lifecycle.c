@@ -203,7 +203,7 @@ lifecycle_disable(PG_FUNCTION_ARGS)
 	text	   *key_id = argument_text(fcinfo, 0, "key_id");
 	KeyFacts	facts;
 
-	store_lock_for_writing();
+	precedence_lock_tables("disable_key");
 	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
 	set_disabled(key_id, true, "disable_key");
 	PG_RETURN_VOID();
@@ -230,7 +230,7 @@ lifecycle_revoke(PG_FUNCTION_ARGS)
 	Statement	statement;
 	uint64		revoked;
 
-	store_lock_for_writing();
+	precedence_lock_tables("revoke_key");
 	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
 	statement_begin(&statement);
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, "revoke_key");

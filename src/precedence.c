@@ -1,6 +1,6 @@
 /*
  * precedence.c
- *		The rows that writers hold, and who need not wait for them.
+ *		What writers have locked, and who need not wait for them.
  *
  * Rules floor: calls access, store and statement.  Whoever changes a key or a
  * workspace first locks its row here, and holds it until the transaction ends:
@@ -8,6 +8,10 @@
  * than HOLD_UP_LIMIT, and then ends the transactions that hold it up, as a
  * standby's recovery does: those of sessions whose role has fewer rights.  For
  * all others it waits as anyone does.
+ *
+ * Anyone who may name a table can also lock it, or queue for a lock, since the
+ * server does so before it asks for privileges.  So the same holds for the locks
+ * of tables.
  *
  * A stop that is held up closes a gate, by a lock on the row's id: whoever of
  * fewer rights comes after it waits there, so there is an end to those who
@@ -304,6 +308,66 @@ pass_gate(Claim *claim)
 		(void) LockAcquire(&claim->gate, ShareLock, false, false);
 	}
 	(void) LockRelease(&claim->gate, ShareLock, false);
+}
+
+/* Those that ROW EXCLUSIVE waits for, be they held or waited for by someone before us */
+#define IN_THE_WAY \
+	(LOCKBIT_ON(ShareLock) | LOCKBIT_ON(ShareRowExclusiveLock) | \
+	 LOCKBIT_ON(ExclusiveLock) | LOCKBIT_ON(AccessExclusiveLock))
+
+/* Answers whether someone is there who has been told to end. */
+static bool
+end_lesser_on(Claim *claim, Oid table)
+{
+	LockData   *locks = GetLockStatusData();
+	bool		lesser = false;
+
+	for (int i = 0; i < locks->nelements; i++)
+	{
+		const LockInstanceData *lock = &locks->locks[i];
+		PGPROC	   *process;
+
+		if (lock->locktag.locktag_type != LOCKTAG_RELATION ||
+			lock->locktag.locktag_field1 != MyDatabaseId || lock->locktag.locktag_field2 != table ||
+			!((lock->holdMask | LOCKBIT_ON(lock->waitLockMode)) & IN_THE_WAY))
+			continue;
+		process = lock->pid == MyProcPid ? NULL : BackendPidGetProc(lock->pid);
+		if (process != NULL && rank_of(process->roleId) < claim->rank)
+		{
+			lesser = true;
+			end_transaction_of(claim, lock->pid, process->roleId);
+		}
+	}
+	return lesser;
+}
+
+static void
+lock_table_first(Oid table, void *context)
+{
+	Claim	   *claim = context;
+
+	while (!ConditionalLockRelationOid(table, RowExclusiveLock))
+	{
+		if (TimestampDifferenceExceeds(claim->since, GetCurrentTimestamp(), HOLD_UP_LIMIT) &&
+			!end_lesser_on(claim, table))
+		{
+			/* In the server's own way, so that deadlocks are noticed */
+			LockRelationOid(table, RowExclusiveLock);
+			return;
+		}
+		pause_briefly(claim);
+	}
+}
+
+void
+precedence_lock_tables(const char *stop)
+{
+	Claim		claim = {.stop = stop,.rank = rank_of(statement_actor()),.since = GetCurrentTimestamp()};
+
+	if (claim.rank == RANK_TENANT)
+		store_lock_for_writing();
+	else
+		store_lock_for_writing_by(lock_table_first, &claim);
 }
 
 bool

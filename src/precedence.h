@@ -1,6 +1,6 @@
 /*
  * precedence.h
- *		The rows that writers hold, and who need not wait for them.
+ *		What writers have locked, and who need not wait for them.
  */
 #ifndef FALUKEYS_PRECEDENCE_H
 #define FALUKEYS_PRECEDENCE_H
@@ -15,6 +15,12 @@ typedef enum PrecedenceRow
 	PRECEDENCE_WORKSPACE,
 	PRECEDENCE_ROWS				/* how many */
 } PrecedenceRow;
+
+/*
+ * First, in place of store_lock_for_writing: locks the tables that a stop writes,
+ * which anyone can hold up who may name them.
+ */
+extern void precedence_lock_tables(const char *stop);
 
 /*
  * Within a statement_begin: locks a row until the transaction ends, and answers

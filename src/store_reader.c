@@ -159,15 +159,28 @@ store_reader_end(StoreReader *reader)
  * holds up a rotation of the master key.
  */
 void
-store_lock_for_writing(void)
+store_lock_for_writing_by(StoreLock lock, void *context)
 {
 	if (XactReadOnly || RecoveryInProgress())
 		return;
 	for (int i = 0; i < lengthof(tables); i++)
 	{
 		if (tables[i] != CATALOG_SEALED_SECRETS)
-			LockRelationOid(catalog_relation(tables[i]), RowExclusiveLock);
+			lock(catalog_relation(tables[i]), context);
 	}
+	lock(catalog_relation(CATALOG_EVENTS), context);
+}
+
+static void
+lock_row_exclusive(Oid table, void *context)
+{
+	LockRelationOid(table, RowExclusiveLock);
+}
+
+void
+store_lock_for_writing(void)
+{
+	store_lock_for_writing_by(lock_row_exclusive, NULL);
 }
 
 /* Index columns are apikeys, OIDs, or texts under collation "C". */

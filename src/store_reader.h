@@ -62,6 +62,10 @@ extern void store_reader_end(StoreReader *reader);
  */
 extern void store_lock_for_writing(void);
 
+/* The same, by a function of the caller's that takes ROW EXCLUSIVE on a table */
+typedef void (*StoreLock) (Oid table, void *context);
+extern void store_lock_for_writing_by(StoreLock lock, void *context);
+
 extern void store_scan_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,
 							 CatalogRelation index, LOCKMODE lock, Datum value);
 extern void store_scan_pair_begin(StoreScan *scan, StoreReader *reader, CatalogRelation table,

@@ -137,7 +137,7 @@ workspaces_suspend(PG_FUNCTION_ARGS)
 	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	Statement	statement;
 
-	store_lock_for_writing();
+	precedence_lock_tables("suspend_workspace");
 	statement_begin(&statement);
 	switch (lock_workspace(workspace, "suspend_workspace"))
 	{
@@ -180,7 +180,7 @@ workspaces_close(PG_FUNCTION_ARGS)
 	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	Statement	statement;
 
-	store_lock_for_writing();
+	precedence_lock_tables("close_workspace");
 	statement_begin(&statement);
 	if (lock_workspace(workspace, "close_workspace") == WORKSPACE_CLOSED)
 		notice_nothing_to_do(workspace, "closed");

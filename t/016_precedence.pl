@@ -225,5 +225,26 @@ is((attempt_as('alice', "BEGIN; SELECT 1; PREPARE TRANSACTION 'nothing'; ROLLBAC
 isnt((attempt_as('mona', "BEGIN; SELECT falukeys.annotate_key('$id', 'Prepared'); PREPARE TRANSACTION 'manager'; ROLLBACK PREPARED 'manager'"))[0], '55000', 'so can those of managers');
 unlike(slurp_file($node->logfile), qr/\bf[pst]k[tl]_[0-9A-Za-z]{20,}/, 'no key is in the log');
 
+# Whoever may name a table can lock it, and queue for a lock, without a privilege.
+query($node, 'GRANT CREATE ON SCHEMA public TO someone; CREATE ROLE stranger LOGIN IN ROLE someone');
+foreach my $case (
+	[ 'DELETE FROM falukeys.keys', 'CREATE TABLE public.x (k text REFERENCES falukeys.keys)' ],
+	[ 'SELECT FROM falukeys.keys', 'CREATE RULE r AS ON INSERT TO falukeys.keys DO NOTHING' ],
+	[ 'SELECT FROM falukeys.events', 'CREATE RULE r AS ON INSERT TO falukeys.events DO NOTHING' ])
+{
+	my ($kept, $queued) = @{$case};
+	my ($id) = renew_key();
+	my $keeper = holder('stranger', "PREPARE p AS $kept");
+	my $waiter = session_of('stranger');
+
+	begin($waiter, $queued);
+	wait_until($waiter, 'NOT granted');
+	is((attempt_as('oscar', "SELECT falukeys.disable_key('$id')"))[0], '00000', "a stop goes before $queued");
+	is(is_there($waiter), 0, 'whose session is ended');
+	is(is_there($keeper), 1, 'that of whom it waited for is not');
+	is(query($node, "SELECT disabled FROM falukeys.keys WHERE id = '$id'"), 't', 'and the key is disabled');
+	eval { $_->quit } foreach $waiter, $keeper;
+}
+
 $node->stop;
 done_testing();
