@@ -23,7 +23,7 @@ DATA_built = $(EXTENSION_SCRIPT)
 
 # Named one by one: a wildcard would run the install script.
 REGRESS = install default_privileges apikey generation workspaces keys lifecycle restrictions verify columns freshness hints garbage vault master_key events errors limits guards leaks usage dashboard access visibility labels access_matrix attacks lookalikes identity minting isolation request
-ISOLATION = reveals reveal_roll rolls roll_readers restrict_readers revoke_loop import_roll administrators approvals wait_for_key rewrites probing membership purge
+ISOLATION = reveals reveal_roll rolls roll_readers restrict_readers revoke_loop import_roll administrators approvals wait_for_key rewrites premade probing membership purge
 TAP_TESTS = 1
 
 EXTRA_CLEAN = $(EXTENSION_SCRIPT) unit/key_format_test unit/key_text_test unit/key_format_fuzz

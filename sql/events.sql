@@ -135,6 +135,16 @@ SELECT count(*) = max(id) - :last AS without_gaps FROM falukeys.events WHERE id 
 -- What JSON has no number for is none.
 INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (9007199254740992, 'events.last', 'someone', 'someone');
 INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (0, 'events.last', 'someone', 'someone');
+-- Nor may one take what later ones need, even if it is rolled back; those that are restored follow each other.
+INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (9007199254740991, 'events.last', 'someone', 'someone');
+BEGIN;
+INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (4503599627370495, 'events.high', 'someone', 'someone');
+INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (4503599627370496, 'events.higher', 'someone', 'someone');
+INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (4503599627370500, 'events.higher', 'someone', 'someone');
+INSERT INTO falukeys.events (event, actor, session_actor) VALUES ('events.highest', 'someone', 'someone') RETURNING id;
+ROLLBACK;
+INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (4503599627370495 + 2 * 4294967296, 'events.far', 'someone', 'someone');
+SELECT falukeys.define_permission('events.after');
 
 -- event_log shows a superuser all of it.
 SELECT (SELECT count(*) FROM falukeys.event_log) = (SELECT count(*) FROM falukeys.events) AS all_shown;

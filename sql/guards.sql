@@ -167,6 +167,11 @@ INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until) V
 INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until) VALUES ('fskt_madeupmadeupmadeupmadeupmadeup', :'rolled', now(), now() + interval '31 days');
 INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until) VALUES ('fskt_madeupmadeupmadeupmadeupmadeup', :'rolled', now() - interval '1 day', now() + interval '30 days');
 INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until) VALUES ('fskt_madeupmadeupmadeupmadeupmadeup', :'rolled', now() + interval '1 year', now() + interval '1 year 1 day');
+-- Nor by a report that comes after the end
+INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until, compromised_at) VALUES ('fskt_madeupmadeupmadeupmadeupmadeup', :'rolled', now(), 'infinity', 'infinity');
+INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until, compromised_at) VALUES ('fskt_madeupmadeupmadeupmadeupmadeup', :'rolled', now(), now() + interval '40 days', now() + interval '40 days');
+INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until, compromised_at) VALUES ('fskt_madeupmadeupmadeupmadeupmadeup', :'rolled', now() - interval '40 days', now() + interval '1 hour', now() + interval '2 hours');
+UPDATE falukeys.retired_secrets SET compromised_at = 'infinity' WHERE key_id = :'rolled';
 SELECT code FROM falukeys.verify_key('fskt_madeupmadeupmadeupmadeupmadeup');
 SELECT max(id) AS before FROM falukeys.events \gset
 INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until) VALUES ('fskt_insertedinsertedinsertedinserted', :'key_id', now() - interval '1 day', now() + interval '1 day');

@@ -105,6 +105,7 @@ SELECT * FROM falukeys.create_temporary_key(:'workspace', 'test', '{message_1}',
 SELECT * FROM falukeys.create_temporary_key(:'workspace', 'test', '{message_1}', ttl => '1 month');
 SELECT * FROM falukeys.create_temporary_key(:'workspace', 'test', '{message_1}', ttl => '0');
 SELECT * FROM falukeys.create_temporary_key(:'workspace', 'test', '{message_1}', ttl => '-1 hour');
+SELECT * FROM falukeys.create_temporary_key(:'workspace', 'test', '{message_1}', ttl => '-12 months 360 days 1 microsecond');
 SELECT * FROM falukeys.create_temporary_key(:'workspace', 'test', '{message_1}', ttl => NULL);
 SELECT * FROM falukeys.create_temporary_key('wksp_000000000000000000000000000', 'test', '{message_1}');
 SELECT falukeys.reveal_key(:'temporary');

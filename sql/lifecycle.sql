@@ -85,6 +85,8 @@ SELECT id IS NOT NULL AS rolled FROM falukeys.roll_key(:'graced', '0');
 SELECT * FROM falukeys.roll_key(:'graced', '30 days 1 second');
 \echo :LAST_ERROR_MESSAGE
 SELECT * FROM falukeys.roll_key(:'graced', '-1 second');
+-- A year is compared as 360 days, and added as what it is.
+SELECT * FROM falukeys.roll_key(:'graced', '-12 months 360 days');
 SELECT * FROM falukeys.roll_key(:'graced', '1 year');
 SELECT * FROM falukeys.roll_key(:'graced', NULL);
 -- Never past the key's expiry
@@ -241,6 +243,7 @@ SELECT code FROM falukeys.verify_key(:'brief_key');
 --
 SELECT id AS revoked_temporary, key AS revoked_temporary_key FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}') \gset
 SELECT falukeys.revoke_key(:'revoked_temporary');
+SELECT falukeys.purge_keys('178000000 years');
 SELECT falukeys.purge_keys('1 hour');
 SELECT falukeys.purge_keys('0') >= 2 AS purged;
 SELECT id IN (:'brief_temporary', :'revoked_temporary') AS ended, id = :'later_temporary' AS not_ended, id = :'brief' AS not_temporary

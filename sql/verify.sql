@@ -228,4 +228,10 @@ SELECT name, code, count(*)
 SELECT code FROM falukeys.verify_key(pg_temp.key_of('valid')::varchar(100));
 SELECT code FROM falukeys.verify_key('fskl_verifyverifyverify5555');
 
+-- It keeps no lock on the tables that it has read.
+BEGIN;
+SELECT code FROM (VALUES ('permission'), ('network'), ('valid')) AS named(name), falukeys.verify_key(pg_temp.key_of(name), 'verify.read', '192.0.2.1') AS v ORDER BY 1;
+SELECT relation::regclass FROM pg_locks JOIN pg_class ON pg_class.oid = relation WHERE pid = pg_backend_pid() AND relnamespace = 'falukeys'::regnamespace;
+COMMIT;
+
 DROP TABLE verify_named, verify_asked;

@@ -45,6 +45,7 @@ static const char *const relation_names[CATALOG_RELATIONS] = {
 	[CATALOG_PERMISSIONS] = "permissions",
 	[CATALOG_EVENTS] = "events",
 	[CATALOG_EVENTS_BY_ID] = "events_pkey",
+	[CATALOG_ISOLATED_TABLES] = "isolated_tables",
 };
 
 static Oid	relations[CATALOG_RELATIONS];

@@ -37,6 +37,7 @@ typedef enum CatalogRelation
 	CATALOG_PERMISSIONS,
 	CATALOG_EVENTS,
 	CATALOG_EVENTS_BY_ID,
+	CATALOG_ISOLATED_TABLES,
 	CATALOG_RELATIONS			/* how many */
 } CatalogRelation;
 

@@ -30,6 +30,9 @@
 
 #define EVENTS_CHANNEL	"falukeys"
 
+#define EVENTS_MAX_GIVEN	(INT64CONST(1) << 52)	/* half of what there is */
+#define EVENTS_MAX_GAP		(INT64CONST(1) << 32)
+
 char	   *events_acting_for = NULL;
 
 /*
@@ -59,6 +62,20 @@ events_release_number(void)
 		if (!LockRelease(&tag, ExclusiveLock, false))
 			break;
 	}
+}
+
+/*
+ * A number given by hand must leave numbers for all that will ever happen.  Those
+ * of a restore follow each other, whatever they began with.
+ */
+bool
+events_may_have(int64 id)
+{
+	LOCKTAG		tag;
+
+	lock_tag_of_database(&tag, LOCK_EVENT_NUMBER);
+	return id < EVENTS_MAX_GIVEN || compat_lock_is_held(&tag, ExclusiveLock) ||
+		id - store_last_event() < EVENTS_MAX_GAP;
 }
 
 static Parameter

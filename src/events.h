@@ -19,6 +19,9 @@ typedef struct EventDetail
 /* What the client set in falukeys.acting_for */
 extern char *events_acting_for;
 
+/* May an event that is put there by hand, or restored, have this number? */
+extern bool events_may_have(int64 id);
+
 /*
  * The number of the next event.  It is given once: no one else is given one
  * until it is released, which is to be done as soon as the row is inserted.

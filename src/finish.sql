@@ -22,9 +22,6 @@ CREATE FUNCTION falukeys.take_privileges() RETURNS void
 	LANGUAGE C AS 'MODULE_PATHNAME', 'install_take_privileges';
 SELECT falukeys.take_privileges();
 DROP FUNCTION falukeys.take_privileges();
--- Whoever might create there could have done so until now.
-SELECT falukeys.assert_schema_is_ours();
-DROP FUNCTION falukeys.assert_schema_is_ours();
 
 GRANT USAGE ON SCHEMA falukeys TO PUBLIC;
 

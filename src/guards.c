@@ -338,10 +338,13 @@ Datum
 guards_events_before(PG_FUNCTION_ARGS)
 {
 	TriggerRow	row;
+	bool		null;
 
 	row_begin(fcinfo, &row);
 	if (row_is_null(&row, "id"))
 		row_set(&row, "id", Int64GetDatum(events_take_number()));
+	else if (!events_may_have(DatumGetInt64(row_value(&row, "id", &null))))
+		argument_refuse("id", "left out, so that the event gets the next number");
 	return row_result(&row);
 }
 

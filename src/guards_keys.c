@@ -381,6 +381,28 @@ is_retired_by_us(void)
 	return guards_has_pass(GUARD_PASS_ROLL) || guards_has_pass(GUARD_PASS_PURGE);
 }
 
+/* By whose clock ever */
+static void
+require_past(TriggerRow *row, const char *column)
+{
+	bool		null;
+	TimestampTz value = DatumGetTimestampTz(row_value(row, column, &null));
+
+	if (!null && value > GetCurrentTimestamp() + USECS_PER_DAY)
+		argument_refuse(column, "in the past");
+}
+
+/* As verification sees it: a report from after the end takes nothing away. */
+static bool
+was_reported(TriggerRow *row)
+{
+	bool		null;
+	TimestampTz valid_until = DatumGetTimestampTz(row_value(row, "valid_until", &null));
+	TimestampTz compromised_at = DatumGetTimestampTz(row_value(row, "compromised_at", &null));
+
+	return !null && compromised_at < valid_until;
+}
+
 /* Could a roll have left this row?  A restored one is of a roll that was. */
 static void
 check_grace(TriggerRow *row)
@@ -390,11 +412,12 @@ check_grace(TriggerRow *row)
 	TimestampTz valid_until = DatumGetTimestampTz(row_value(row, "valid_until", &null));
 
 	/* The table itself refuses a NULL, and what was reported has no grace at all. */
-	if (row_is_null(row, "retired_at") || row_is_null(row, "valid_until") ||
-		!row_is_null(row, "compromised_at"))
+	if (row_is_null(row, "retired_at") || row_is_null(row, "valid_until"))
 		return;
-	if (retired_at > GetCurrentTimestamp() + USECS_PER_DAY)
-		argument_refuse("retired_at", "in the past");	/* by whose clock ever */
+	require_past(row, "compromised_at");
+	if (was_reported(row))
+		return;
+	require_past(row, "retired_at");
 	if (valid_until > retired_at + GUARDS_MAX_GRACE_DAYS * USECS_PER_DAY)
 		argument_refuse("valid_until", "at most 30 days after \"retired_at\"");
 }
@@ -424,6 +447,7 @@ guards_retired_before(PG_FUNCTION_ARGS)
 					  "Use the secret that replaced it.");
 	if (!row_was_null(&row, "compromised_at") && row_differs(&row, "compromised_at"))
 		guards_refuse("a secret that was reported stays so", NULL);
+	require_past(&row, "compromised_at");
 	return row_result(&row);
 }
 
@@ -455,7 +479,7 @@ record_retired_insert(TriggerRow *row)
 	TimestampTz valid_until = DatumGetTimestampTz(row_value(row, "valid_until", &null));
 	Statement	statement;
 
-	if (!row_is_null(row, "compromised_at") || valid_until <= GetCurrentTimestamp())
+	if (was_reported(row) || valid_until <= GetCurrentTimestamp())
 		return;
 	statement_begin(&statement);
 	if (STATEMENT_RUN("SELECT FROM falukeys.events WHERE key_id = $1 AND event = 'key.rolled'"

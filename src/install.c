@@ -7,13 +7,30 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_default_acl.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "catalog.h"
@@ -52,27 +69,91 @@ check_owner(Oid schema)
 static void
 check_nothing_else_is_in(Oid schema)
 {
+	Relation	dependencies = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(NamespaceRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(schema));
+	scan = systable_beginscan(dependencies, DependReferenceIndexId, true, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
+		ObjectAddress object = {row->classid, row->objid, row->objsubid};
+
+		if (row->classid != DefaultAclRelationId && row->classid != ExtensionRelationId &&
+			getExtensionOfObject(row->classid, row->objid) != CurrentExtensionObject)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("schema \"%s\" is not empty", CATALOG_SCHEMA),
+					 errdetail("There is %s %s in it, which might be taken for what the extension puts there.",
+							   getObjectTypeDescription(&object, false),
+							   getObjectIdentity(&object, false)),
+					 errhint("Drop it, or move it to another schema, and create the extension again.")));
+	}
+	systable_endscan(scan);
+	table_close(dependencies, AccessShareLock);
+}
+
+/*
+ * Whoever may create something in it could do so beside us, unseen until it is
+ * committed: to take the privilege back now would come too late.
+ */
+static void
+check_privileges(Oid schema)
+{
 	Statement	statement;
 	bool		null;
 
 	statement_begin_as(&statement, GetUserId());
-	if (STATEMENT_RUN("SELECT pg_catalog.pg_describe_object(o.classid, o.objid, o.objsubid)"
-					  " FROM pg_catalog.pg_depend AS o"
-					  " WHERE o.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND o.refobjid = $1"
-					  " AND o.classid <> 'pg_catalog.pg_default_acl'::pg_catalog.regclass"
-					  " AND NOT (o.classid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND o.objid = $2)"
-					  " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS m"
-					  " WHERE m.classid = o.classid AND m.objid = o.objid AND m.deptype = 'e'"
-					  " AND m.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND m.refobjid = $2)"
+	if (STATEMENT_RUN("SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END"
+					  " FROM pg_catalog.pg_namespace, pg_catalog.aclexplode(nspacl) AS a"
+					  " WHERE pg_namespace.oid = $1 AND a.privilege_type = 'CREATE' AND a.grantee <> nspowner"
 					  " LIMIT 1",
-					  parameter_oid(schema), parameter_oid(CurrentExtensionObject)) > 0)
+					  parameter_oid(schema)) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("schema \"%s\" is not empty", CATALOG_SCHEMA),
-				 errdetail("There is %s in it, which might be taken for what the extension puts there.",
+				 errmsg("others than its owner can create objects in schema \"%s\"", CATALOG_SCHEMA),
+				 errdetail("%s has the privilege CREATE on it.",
 						   TextDatumGetCString(statement_result(1, &null))),
-				 errhint("Drop it, or move it to another schema, and create the extension again.")));
+				 errhint("Revoke it, commit, and create the extension again.")));
 	statement_end(&statement);
+}
+
+/* Made by this transaction, and so seen by no one yet */
+static bool
+is_new(Oid schema)
+{
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	bool		new;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	new = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)) &&
+		!(tuple->t_data->t_infomask & HEAP_UPDATED);
+	ReleaseSysCache(tuple);
+	return new;
+}
+
+/* Who could create something until just now may have, without having committed it. */
+static void
+wait_for_creators(void)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	for (uint32 i = 0; i < snapshot->xcnt; i++)
+	{
+		int			pid = BackendXidGetPid(snapshot->xip[i]);
+		PGPROC	   *process = pid == 0 ? NULL : BackendPidGetProc(pid);
+
+		/* One without a process is prepared, and tells no database. */
+		if (process == NULL || process->databaseId == MyDatabaseId)
+			XactLockTableWait(snapshot->xip[i], NULL, NULL, XLTW_None);
+	}
+	UnregisterSnapshot(snapshot);
 }
 
 Datum
@@ -81,6 +162,11 @@ install_assert_schema_is_ours(PG_FUNCTION_ARGS)
 	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, false);
 
 	check_owner(schema);
+	if (!is_new(schema))
+	{
+		check_privileges(schema);
+		wait_for_creators();
+	}
 	check_nothing_else_is_in(schema);
 	PG_RETURN_VOID();
 }
@@ -142,5 +228,6 @@ install_take_privileges(PG_FUNCTION_ARGS)
 			elog(ERROR, "privileges in schema \"%s\" could not be taken back", CATALOG_SCHEMA);
 	}
 	statement_end(&statement);
+	check_nothing_else_is_in(schema);
 	PG_RETURN_VOID();
 }

@@ -377,9 +377,9 @@ note_before(const Target *target, const Columns *columns, MemoryContext context,
 
 /*
  * Partitions and inheriting tables keep their own defaults: rows that come by
- * the table's name get the table's.
+ * the table's name get the table's.  Answers whether a policy of ours permits
+ * what the others restrict.
  */
-/* Answers whether a policy of ours permits what the others restrict. */
 static bool
 isolate(FunctionCallInfo fcinfo, const Target *target, const Columns *columns)
 {

@@ -132,13 +132,18 @@ ttl_end(FunctionCallInfo fcinfo, int number)
 	Interval	limit = {.time = MAX_TTL_HOURS * USECS_PER_HOUR};
 	Interval	none = {0};
 	Datum		ttl = PG_GETARG_DATUM(number);
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz end;
 
 	if (DatumGetBool(DirectFunctionCall2(interval_le, ttl, IntervalPGetDatum(&none))) ||
 		DatumGetBool(DirectFunctionCall2(interval_gt, ttl, IntervalPGetDatum(&limit))))
 		argument_refuse("ttl", "longer than nothing and at most 24 hours");
-	return Min(DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-													   TimestampTzGetDatum(GetCurrentTimestamp()), ttl)),
-			   GetCurrentTimestamp() + MAX_TTL_HOURS * USECS_PER_HOUR);
+	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												  TimestampTzGetDatum(now), ttl));
+	/* Months are compared as 30 days, and added as what they are. */
+	if (end <= now)
+		argument_refuse("ttl", "longer than nothing and at most 24 hours");
+	return Min(end, now + MAX_TTL_HOURS * USECS_PER_HOUR);
 }
 
 static void

@@ -24,6 +24,8 @@
 #include "statement.h"
 #include "store.h"
 
+#define MAX_PURGE_YEARS	1000
+
 PG_FUNCTION_INFO_V1(lifecycle_roll);
 PG_FUNCTION_INFO_V1(lifecycle_end_grace);
 PG_FUNCTION_INFO_V1(lifecycle_disable);
@@ -129,6 +131,9 @@ grace_end(FunctionCallInfo fcinfo, int number, const KeyFacts *facts)
 		argument_refuse("grace", "between 0 and 30 days");
 	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 												  TimestampTzGetDatum(now), grace));
+	/* Months are compared as 30 days, and added as what they are. */
+	if (end < now)
+		argument_refuse("grace", "between 0 and 30 days");
 	end = Min(end, now + GUARDS_MAX_GRACE_DAYS * USECS_PER_DAY);
 	return Min(end, facts->expires_at);
 }
@@ -300,15 +305,18 @@ Datum
 lifecycle_purge(PG_FUNCTION_ARGS)
 {
 	Interval	none = {0};
+	Interval	limit = {.month = MAX_PURGE_YEARS * MONTHS_PER_YEAR};
 	Statement	statement;
 	uint64		purged;
 
 	access_check_level("purge_keys", ACCESS_OPERATOR, ACCESS_OPERATOR);
 	argument_require(fcinfo, 0, "older_than");
-	if (DatumGetBool(DirectFunctionCall2(interval_lt, PG_GETARG_DATUM(0), IntervalPGetDatum(&none))))
-		argument_refuse("older_than", "0 or more");
+	if (DatumGetBool(DirectFunctionCall2(interval_lt, PG_GETARG_DATUM(0), IntervalPGetDatum(&none))) ||
+		DatumGetBool(DirectFunctionCall2(interval_gt, PG_GETARG_DATUM(0), IntervalPGetDatum(&limit))))
+		argument_refuse("older_than", "between 0 and 1000 years");
 
 	store_lock_for_writing();
+
 	/*
 	 * A flush beside us could write what is just deleted.  It waits for us, so we
 	 * wait for no one: a key that is just being changed is left to the next purge.

@@ -5,5 +5,6 @@
 CREATE FUNCTION falukeys.assert_schema_is_ours() RETURNS void
 	LANGUAGE C AS 'MODULE_PATHNAME', 'install_assert_schema_is_ours';
 SELECT falukeys.assert_schema_is_ours();
+DROP FUNCTION falukeys.assert_schema_is_ours();
 
 COMMENT ON SCHEMA falukeys IS 'API keys: workspaces, keys, verification';

@@ -2,7 +2,7 @@
  * precedence.c
  *		What writers have locked, and who need not wait for them.
  *
- * Rules floor: calls access, store and statement.  Whoever changes a key or a
+ * Rules floor: calls access, store, statement and lock_tag.  Whoever changes a key or a
  * workspace first locks its row here, and holds it until the transaction ends:
  * for as long as its owner likes.  So a stop by the platform waits for no more
  * than HOLD_UP_LIMIT, and then ends the transactions that hold it up, as a
@@ -270,28 +270,41 @@ wait_for_other(const Claim *claim, Holders *holders)
 	RelationClose(table);
 }
 
+/* Nobody of more rights is to wait for us there. */
+static void
+open_gate(const Claim *claim, bool *closed)
+{
+	if (*closed)
+		(void) LockRelease(&claim->gate, ExclusiveLock, false);
+	*closed = false;
+}
+
 static bool
 lock_first(Claim *claim)
 {
 	Holders		holders;
 	bool		found = true;
-	bool		locked = try_lock(claim);
+	bool		closed = false;
+	bool		locked = false;
 
-	if (locked)
-		return true;
 	claim->since = GetCurrentTimestamp();
-	(void) LockAcquire(&claim->gate, ExclusiveLock, false, false);
 	while (found && !(locked = try_lock(claim)))
 	{
+		/* Where another stop has closed it, it is closed. */
+		closed = closed ||
+			LockAcquire(&claim->gate, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 		claim->patient = !TimestampDifferenceExceeds(claim->since, GetCurrentTimestamp(),
 													 HOLD_UP_LIMIT);
 		found = find_holders(claim, &holders);
 		if (!claim->patient && !holders.lesser && TransactionIdIsValid(holders.other))
+		{
+			open_gate(claim, &closed);
 			wait_for_other(claim, &holders);
+		}
 		else if (found)
 			pause_briefly(claim);
 	}
-	(void) LockRelease(&claim->gate, ExclusiveLock, false);
+	open_gate(claim, &closed);
 	return locked;
 }
 

@@ -235,7 +235,7 @@ key_by_index(StoreReader *reader, Relation keys, const ApiKey *secret, KeyFacts 
 	return found;
 }
 
-/* Without the snapshot's predicate locks; see the head of this file */
+/* Without the snapshot's predicate locks; see the head of store_reader.c */
 static bool
 key_by_scan(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
 {
@@ -464,7 +464,7 @@ store_restriction_fits(StoreReader *reader, StoreRestriction which, const KeyFac
 	text	   *key_id;
 	bool		found = false;
 
-	/* A SERIALIZABLE transaction reads by scans only; see the head of this file. */
+	/* A SERIALIZABLE transaction reads by scans only; see the head of store_reader.c. */
 	if (!IsolationIsSerializable() &&
 		hinted_restriction_fits(reader, which, facts, fits, asked))
 		return true;

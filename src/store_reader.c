@@ -11,9 +11,10 @@
  * key was rolled beside it.  There the index is read with SnapshotAny, which
  * takes no predicate locks, and the fresh snapshot is applied to each row here.
  *
- * Locks on tables are kept to the end of the transaction, so a loop takes them
- * once.  Those on indexes end with their scan: REINDEX, which has the table
- * locked already, waits for them.
+ * Verification gives its locks on tables back, so that it neither holds up who
+ * alters them nor deadlocks with him, wherever it is called; others keep theirs
+ * to the end of the transaction, as statements do.  Locks on indexes end with
+ * their scan: REINDEX, which has the table locked already, waits for them.
  */
 #include "postgres.h"
 
@@ -72,6 +73,13 @@ lock_table(CatalogRelation which)
 	}
 }
 
+static void
+note_lock(StoreReader *reader, Oid table)
+{
+	if (reader->locks < STORE_MAX_LOCKS)
+		reader->locked[reader->locks++] = table;
+}
+
 /*
  * Without waiting: a table that someone changes is read once all are locked.
  * To wait here, holding what was locked before, could be a deadlock.
@@ -85,21 +93,29 @@ lock_at_once(StoreReader *reader, CatalogRelation which)
 		!ConditionalLockRelationOid(table, AccessShareLock);
 	if (reader->missing)
 		return false;
-	if (reader->locks < STORE_MAX_LOCKS)
-		reader->locked[reader->locks++] = table;
+	note_lock(reader, table);
 	reader->missing = catalog_find_relation(which) != table;
 	return !reader->missing;
 }
 
 static bool
-lock_tables(void)
+lock_tables(StoreReader *reader)
 {
 	for (int i = 0; i < lengthof(tables); i++)
 	{
 		if (!lock_table(tables[i]))
 			return false;
+		note_lock(reader, catalog_find_relation(tables[i]));
 	}
 	return true;
+}
+
+static void
+give_locks_back(StoreReader *reader)
+{
+	for (int i = 0; i < reader->locks; i++)
+		UnlockRelationOid(reader->locked[i], AccessShareLock);
+	reader->locks = 0;
 }
 
 /*
@@ -111,15 +127,17 @@ take_snapshot(StoreReader *reader)
 {
 	reader->generation = catalog_generation();
 	reader->missing = false;
-	reader->locks = 0;
 	reader->snapshot = RegisterSnapshot(GetLatestSnapshot());
 }
 
 void
 store_reader_begin(StoreReader *reader)
 {
-	if (!lock_tables())
+	reader->locks = 0;
+	if (!lock_tables(reader))
 		(void) catalog_relation(CATALOG_KEYS);
+	/* Kept to the end of the transaction, as those of any statement */
+	reader->locks = 0;
 	reader->with_meta = false;
 	take_snapshot(reader);
 }
@@ -128,6 +146,7 @@ void
 store_reader_begin_brief(StoreReader *reader, bool with_meta)
 {
 	reader->with_meta = with_meta;
+	reader->locks = 0;
 	take_snapshot(reader);
 }
 
@@ -141,9 +160,8 @@ void
 store_reader_begin_anew(StoreReader *reader)
 {
 	UnregisterSnapshot(reader->snapshot);
-	for (int i = 0; i < reader->locks; i++)
-		UnlockRelationOid(reader->locked[i], AccessShareLock);
-	(void) lock_tables();
+	give_locks_back(reader);
+	(void) lock_tables(reader);
 	take_snapshot(reader);
 }
 
@@ -151,6 +169,7 @@ void
 store_reader_end(StoreReader *reader)
 {
 	UnregisterSnapshot(reader->snapshot);
+	give_locks_back(reader);
 }
 
 /*

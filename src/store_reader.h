@@ -15,7 +15,7 @@
 
 #include "catalog.h"
 
-#define STORE_MAX_LOCKS		16
+#define STORE_MAX_LOCKS		32
 
 /* All reads between begin and end see the same: what was committed at begin. */
 typedef struct StoreReader

@@ -225,6 +225,20 @@ is((attempt_as('alice', "BEGIN; SELECT 1; PREPARE TRANSACTION 'nothing'; ROLLBAC
 isnt((attempt_as('mona', "BEGIN; SELECT falukeys.annotate_key('$id', 'Prepared'); PREPARE TRANSACTION 'manager'; ROLLBACK PREPARED 'manager'"))[0], '55000', 'so can those of managers');
 unlike(slurp_file($node->logfile), qr/\bf[pst]k[tl]_[0-9A-Za-z]{20,}/, 'no key is in the log');
 
+# A stop that waits for its equal is not in the way of one with more rights.
+{
+	my ($id) = renew_key();
+	my $equal = holder('mona', "SELECT falukeys.annotate_key('$id', 'Held by an equal')");
+	my $waits = session_of('oscar');
+
+	begin($waits, "SELECT falukeys.revoke_key('$id', 'by the operator')");
+	wait_until($waits, "locktype = 'transactionid' AND NOT granted");
+	is((attempt_as('root', "SELECT falukeys.revoke_key('$id', 'by the superuser')"))[0], '00000', 'a stop goes before one that waits for its equal');
+	is(is_there($equal), 0, 'whose session is ended');
+	is(query($node, "SELECT revoke_reason FROM falukeys.keys WHERE id = '$id'"), 'by the superuser', 'and the first one holds');
+	eval { $_->quit } foreach $equal, $waits;
+}
+
 # Whoever may name a table can lock it, and queue for a lock, without a privilege.
 query($node, 'GRANT CREATE ON SCHEMA public TO someone; CREATE ROLE stranger LOGIN IN ROLE someone');
 foreach my $case (
