@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
@@ -98,31 +99,6 @@ check_nothing_else_is_in(Oid schema)
 	table_close(dependencies, AccessShareLock);
 }
 
-/*
- * Whoever may create something in it could do so beside us, unseen until it is
- * committed: to take the privilege back now would come too late.
- */
-static void
-check_privileges(Oid schema)
-{
-	Statement	statement;
-	bool		null;
-
-	statement_begin_as(&statement, GetUserId());
-	if (STATEMENT_RUN("SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END"
-					  " FROM pg_catalog.pg_namespace, pg_catalog.aclexplode(nspacl) AS a"
-					  " WHERE pg_namespace.oid = $1 AND a.privilege_type = 'CREATE' AND a.grantee <> nspowner"
-					  " LIMIT 1",
-					  parameter_oid(schema)) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("others than its owner can create objects in schema \"%s\"", CATALOG_SCHEMA),
-				 errdetail("%s has the privilege CREATE on it.",
-						   TextDatumGetCString(statement_result(1, &null))),
-				 errhint("Revoke it, commit, and create the extension again.")));
-	statement_end(&statement);
-}
-
 /* Made by this transaction, and so seen by no one yet */
 static bool
 is_new(Oid schema)
@@ -138,22 +114,45 @@ is_new(Oid schema)
 	return new;
 }
 
-/* Who could create something until just now may have, without having committed it. */
+/* One without a process is prepared, and tells no database. */
+static void
+wait_for_creator(TransactionId xid)
+{
+	int			pid = BackendXidGetPid(xid);
+	PGPROC	   *process = pid == 0 ? NULL : BackendPidGetProc(pid);
+
+	if (!TransactionIdIsCurrentTransactionId(xid) &&
+		(process == NULL || process->databaseId == MyDatabaseId))
+		XactLockTableWait(xid, NULL, NULL, XLTW_None);
+}
+
+/*
+ * Who may create something in a schema that was there before may just be doing
+ * so.  Those who began after the last one that has ended are not in the snapshot.
+ */
 static void
 wait_for_creators(void)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TransactionId next = ReadNextTransactionId();
 
 	for (uint32 i = 0; i < snapshot->xcnt; i++)
+		wait_for_creator(snapshot->xip[i]);
+	for (TransactionId xid = snapshot->xmax; TransactionIdPrecedes(xid, next);)
 	{
-		int			pid = BackendXidGetPid(snapshot->xip[i]);
-		PGPROC	   *process = pid == 0 ? NULL : BackendPidGetProc(pid);
-
-		/* One without a process is prepared, and tells no database. */
-		if (process == NULL || process->databaseId == MyDatabaseId)
-			XactLockTableWait(snapshot->xip[i], NULL, NULL, XLTW_None);
+		if (TransactionIdIsInProgress(xid))
+			wait_for_creator(xid);
+		TransactionIdAdvance(xid);
 	}
 	UnregisterSnapshot(snapshot);
+}
+
+static void
+check_schema_is_empty(Oid schema)
+{
+	if (!is_new(schema))
+		wait_for_creators();
+	check_nothing_else_is_in(schema);
 }
 
 Datum
@@ -162,12 +161,7 @@ install_assert_schema_is_ours(PG_FUNCTION_ARGS)
 	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, false);
 
 	check_owner(schema);
-	if (!is_new(schema))
-	{
-		check_privileges(schema);
-		wait_for_creators();
-	}
-	check_nothing_else_is_in(schema);
+	check_schema_is_empty(schema);
 	PG_RETURN_VOID();
 }
 
@@ -228,6 +222,7 @@ install_take_privileges(PG_FUNCTION_ARGS)
 			elog(ERROR, "privileges in schema \"%s\" could not be taken back", CATALOG_SCHEMA);
 	}
 	statement_end(&statement);
-	check_nothing_else_is_in(schema);
+	/* Others see that the privileges are taken when we commit, which is not long now. */
+	check_schema_is_empty(schema);
 	PG_RETURN_VOID();
 }
