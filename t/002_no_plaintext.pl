@@ -194,7 +194,7 @@ $node->stop;
 search('nor after a stop', [ @keys, @late ], $data, $node->logfile);
 $node->start;
 query($node, "SELECT count(*) FROM falukeys.verify_key('$_->[1]')") foreach @keys;
-# The postmaster logs, at DEBUG, what a session ran that an immediate stop ends.
+# The server logs what a session that it ends was running, or ran last.
 $node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'client backend'") or die;
 $node->stop('immediate');
 search('nor after a crash', [ @keys, @late ], $data, $node->logfile);
