@@ -60,7 +60,7 @@ SET timezone = 'UTC';
 SELECT workspace_id = :'workspace' AS workspace, uses, denials, last_used_at, last_client, last_retired_at FROM falukeys.usage WHERE key_id = :'key_id';
 SELECT uses, last_used_at FROM falukeys.dashboard WHERE key_id = :'key_id';
 SELECT (SELECT count(*) FROM falukeys.usage) = (SELECT count(*) FROM falukeys.keys) AS all_shown,
-	(SELECT sum(uses) FROM falukeys.usage) = (SELECT sum(uses) FROM falukeys.key_usage) AS all_counted;
+	(SELECT sum(uses) FROM falukeys.usage WHERE key_id IN (:'key_id', :'other_id')) = (SELECT sum(uses) FROM falukeys.key_usage WHERE key_id IN (:'key_id', :'other_id')) AS all_counted;
 
 -- Everyone sees the usage of the keys that they may see.
 PREPARE seen(text, text, text) AS SELECT $1 AS role, count(*) FILTER (WHERE workspace_id = $2) > 0 AS own, count(*) FILTER (WHERE workspace_id = $3) > 0 AS other,
@@ -99,7 +99,7 @@ CREATE OPERATOR usage_hostile.= (FUNCTION = usage_hostile.always, LEFTARG = text
 CREATE FUNCTION usage_hostile.always(timestamptz, timestamptz) RETURNS boolean LANGUAGE sql AS 'SELECT true';
 CREATE OPERATOR usage_hostile.< (FUNCTION = usage_hostile.always, LEFTARG = timestamptz, RIGHTARG = timestamptz);
 CREATE TABLE usage_hostile.keys (LIKE falukeys.keys);
-CREATE TABLE usage_hostile.key_usage AS SELECT * FROM falukeys.key_usage;
+CREATE TABLE usage_hostile.key_usage AS SELECT * FROM falukeys.key_usage WHERE key_id IN (:'key_id', :'other_id');
 SELECT id AS ended FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}', ttl => '1 millisecond') \gset
 SELECT id AS running FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}') \gset
 INSERT INTO falukeys.key_usage (key_id, uses) VALUES (:'ended', 3), (:'running', 4), ('key_000000000000000000000000000', 5);
