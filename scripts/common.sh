@@ -43,3 +43,10 @@ stop_servers() {
 			-m immediate -w stop >/dev/null 2>&1 || true
 	done
 }
+
+# The mirror of Debian that apt-get uses here, unless MIRROR names another one.
+debian_mirror() {
+	local mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -v security | head -n 1)}
+	[ -n "$mirror" ] || fail "apt-get knows no mirror of Debian; name one with MIRROR"
+	echo "$mirror"
+}
