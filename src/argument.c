@@ -10,6 +10,7 @@
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/syscache.h"
@@ -137,6 +138,28 @@ argument_stored_meta(FunctionCallInfo fcinfo, int number, const char *name)
 	value = JsonbPGetDatum(PG_GETARG_JSONB_P(number));
 	argument_check_meta(name, value);
 	return value;
+}
+
+const char *
+argument_valid(const char *value)
+{
+	char	   *valid;
+
+	if (pg_verifymbstr(value, strlen(value), true))
+		return value;
+	valid = pstrdup(value);
+	for (char *at = valid; *at != '\0'; at++)
+	{
+		if (IS_HIGHBIT_SET(*at))
+			*at = '?';
+	}
+	return valid;
+}
+
+const char *
+argument_role_name(Oid role)
+{
+	return argument_valid(GetUserNameFromId(role, false));
 }
 
 /* A regrole takes any number; one that is no role would match a future one. */

@@ -40,6 +40,16 @@ extern text *argument_stored_text(FunctionCallInfo fcinfo, int number, const cha
 extern ArrayType *argument_stored_array(FunctionCallInfo fcinfo, int number, const char *name);
 extern Datum argument_stored_meta(FunctionCallInfo fcinfo, int number, const char *name);
 
+/*
+ * What the server took from the client, or has from another database, without
+ * looking at its encoding: where it is not of ours, question marks stand for all
+ * that is not ASCII.  A dump with anything else in it could not be restored.
+ */
+extern const char *argument_valid(const char *value);
+
+/* A role's name, which may come from a database of another encoding, as it may be stored here */
+extern const char *argument_role_name(Oid role);
+
 extern Oid	argument_role(FunctionCallInfo fcinfo, int number, const char *name);
 
 #endif							/* FALUKEYS_ARGUMENT_H */

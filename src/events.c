@@ -92,7 +92,7 @@ detail_parameter(int details, const EventDetail *detail)
 		appendStringInfoString(&json, empty ? "{" : ", ");
 		escape_json(&json, detail[i].name);
 		appendStringInfoString(&json, ": ");
-		escape_json(&json, detail[i].value);
+		escape_json(&json, argument_valid(detail[i].value));
 		empty = false;
 	}
 	if (empty)
@@ -112,7 +112,11 @@ events_record(const char *event, const text *workspace, const text *key,
 	char		payload[64];
 
 	if (events_acting_for != NULL && events_acting_for[0] != '\0')
-		acting_for = argument_cut(events_acting_for, strlen(events_acting_for), ARGUMENT_MAX_TEXT);
+	{
+		const char *valid = argument_valid(events_acting_for);
+
+		acting_for = argument_cut(valid, strlen(valid), ARGUMENT_MAX_TEXT);
+	}
 
 	id = events_take_number();
 	STATEMENT_RUN("INSERT INTO falukeys.events"
@@ -120,8 +124,8 @@ events_record(const char *event, const text *workspace, const text *key,
 				  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 				  (Parameter) {INT8OID, Int64GetDatum(id), false},
 				  parameter_string(event),
-				  parameter_name(GetUserNameFromId(statement_actor(), false)),
-				  parameter_name(GetUserNameFromId(GetSessionUserId(), false)),
+				  parameter_name(argument_role_name(statement_actor())),
+				  parameter_name(argument_role_name(GetSessionUserId())),
 				  parameter_text(acting_for),
 				  parameter_text(workspace),
 				  parameter_text(key),

@@ -184,7 +184,7 @@ guards_fill_creation(TriggerRow *row)
 	{
 		Name		actor = palloc(sizeof(NameData));
 
-		namestrcpy(actor, GetUserNameFromId(statement_actor(), false));
+		namestrcpy(actor, argument_role_name(statement_actor()));
 		row_set(row, "created_by", NameGetDatum(actor));
 	}
 }

@@ -428,8 +428,10 @@ isolation_isolate_table(PG_FUNCTION_ARGS)
 
 /* Notes the columns in the order in which the expression of a policy names them. */
 static bool
-find_first_columns(Node *node, Columns *columns)
+find_first_columns(Node *node, void *context)
 {
+	Columns    *columns = context;
+
 	if (node == NULL || IsA(node, Query))
 		return false;
 	if (IsA(node, Var) && ((Var *) node)->varlevelsup == 0)
@@ -441,7 +443,7 @@ find_first_columns(Node *node, Columns *columns)
 		}
 		columns->workspace = ((Var *) node)->varattno;
 	}
-	return expression_tree_walker(node, find_first_columns, (void *) columns);
+	return expression_tree_walker(node, find_first_columns, context);
 }
 
 /* Can a column be the workspace's or the mode's, as isolate_table wants them? */

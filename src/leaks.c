@@ -140,7 +140,7 @@ leaks_report(PG_FUNCTION_ARGS)
 	if (secret.kind == 'p')
 		argument_refuse("key", "a secret or temporary key; public keys are no secrets");
 
-	precedence_lock_tables("report_compromised_key");
+	precedence_lock_tables("report_compromised_key", ACCESS_VERIFIER);
 	key_id = find_key(&secret);
 	if (key_id == NULL || !report_key(key_id, &secret, source))
 		PG_RETURN_NULL();

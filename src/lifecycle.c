@@ -208,7 +208,7 @@ lifecycle_disable(PG_FUNCTION_ARGS)
 	text	   *key_id = argument_text(fcinfo, 0, "key_id");
 	KeyFacts	facts;
 
-	precedence_lock_tables("disable_key");
+	precedence_lock_tables("disable_key", ACCESS_OPERATOR);
 	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
 	set_disabled(key_id, true, "disable_key");
 	PG_RETURN_VOID();
@@ -235,7 +235,7 @@ lifecycle_revoke(PG_FUNCTION_ARGS)
 	Statement	statement;
 	uint64		revoked;
 
-	precedence_lock_tables("revoke_key");
+	precedence_lock_tables("revoke_key", ACCESS_OPERATOR);
 	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
 	statement_begin(&statement);
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, "revoke_key");

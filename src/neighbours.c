@@ -2,8 +2,9 @@
  * neighbours.c
  *		Which master keys the other databases of the server may need.
  *
- * Storage floor: calls shared_notes and master_key.  A rotation leaves a note
- * of the key under which it sealed all that is in its database; a copy of the
+ * Storage floor: calls shared_notes and master_key.  The first sealing,
+ * and each rotation, leaves a note of the key under which all is sealed that is
+ * in its database; a copy of the
  * database has it too, as it has the seals.  Of a database without a note we
  * look, in its files, whether it has sealed secrets at all: if so, it may need
  * every key.  That works for templates and for databases that no one may
@@ -73,9 +74,15 @@ neighbours_take_back(const uint8 fingerprint[MASTER_KEY_FINGERPRINT_LENGTH])
 {
 	uint8		told[MASTER_KEY_FINGERPRINT_LENGTH];
 
-	if (neighbours_told(told) &&
-		!crypto_equal(told, fingerprint, MASTER_KEY_FINGERPRINT_LENGTH))
+	if (neighbours_told(told) ?
+		!crypto_equal(told, fingerprint, MASTER_KEY_FINGERPRINT_LENGTH) : !neighbours_know())
 		shared_notes_spoil(NOTE_ON_EXTENSION);
+}
+
+bool
+neighbours_know(void)
+{
+	return shared_notes_exist(NOTE_ON_EXTENSION, MyDatabaseId);
 }
 
 /* Committed, or by someone who may yet commit */
@@ -181,6 +188,19 @@ others(void)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return found;
+}
+
+bool
+neighbours_have_sealed(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, others())
+	{
+		if (shared_notes_exist(NOTE_ON_EXTENSION, ((Neighbour *) lfirst(cell))->oid))
+			return true;
+	}
+	return false;
 }
 
 static int

@@ -20,6 +20,10 @@ extern void neighbours_tell(const MasterKey *key);
 extern void neighbours_take_back(const uint8 fingerprint[MASTER_KEY_FINGERPRINT_LENGTH]);
 extern bool neighbours_told(uint8 fingerprint[MASTER_KEY_FINGERPRINT_LENGTH]);
 
+/* Has this database been told anything, and has another one? */
+extern bool neighbours_know(void);
+extern bool neighbours_have_sealed(void);
+
 /*
  * How many of the keys, from the first, other databases may need; and the names
  * of those that may need more than the first.

@@ -351,6 +351,8 @@ end_lesser_on(Claim *claim, Oid table)
 			end_transaction_of(claim, lock->pid, process->roleId);
 		}
 	}
+	pfree(locks->locks);
+	pfree(locks);
 	return lesser;
 }
 
@@ -373,11 +375,11 @@ lock_table_first(Oid table, void *context)
 }
 
 void
-precedence_lock_tables(const char *stop)
+precedence_lock_tables(const char *stop, AccessLevel level)
 {
 	Claim		claim = {.stop = stop,.rank = rank_of(statement_actor()),.since = GetCurrentTimestamp()};
 
-	if (claim.rank == RANK_TENANT)
+	if (claim.rank < (level == ACCESS_VERIFIER ? RANK_VERIFIER : RANK_PLATFORM))
 		store_lock_for_writing();
 	else
 		store_lock_for_writing_by(lock_table_first, &claim);

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "access.h"
+
 /* What is locked */
 typedef enum PrecedenceRow
 {
@@ -18,9 +20,10 @@ typedef enum PrecedenceRow
 
 /*
  * First, in place of store_lock_for_writing: locks the tables that a stop writes,
- * which anyone can hold up who may name them.
+ * which anyone can hold up who may name them.  The level is what one needs for
+ * the stop of what is not one's own: before that is asked for, no one is ended.
  */
-extern void precedence_lock_tables(const char *stop);
+extern void precedence_lock_tables(const char *stop, AccessLevel level);
 
 /*
  * Within a statement_begin: locks a row until the transaction ends, and answers

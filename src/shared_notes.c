@@ -81,6 +81,18 @@ shared_notes_read(NoteKind kind, Oid database, uint32 *words, int count)
 	return found == count;
 }
 
+bool
+shared_notes_exist(NoteKind kind, Oid database)
+{
+	Relation	catalog = table_open(SharedDependRelationId, AccessShareLock);
+	SysScanDesc scan = begin_scan(catalog, kind, database);
+	bool		exist = HeapTupleIsValid(next_word(scan));
+
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return exist;
+}
+
 /*
  * As CatalogTupleInsert() does it, but frozen: visible before the transaction
  * ends, and however it ends.

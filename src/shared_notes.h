@@ -21,6 +21,9 @@ typedef enum NoteKind
 /* A note of this database, or of another: false where there is none of that size. */
 extern bool shared_notes_read(NoteKind kind, Oid database, uint32 *words, int count);
 
+/* Is there one, of whatever size? */
+extern bool shared_notes_exist(NoteKind kind, Oid database);
+
 /*
  * Of this database.  What is lasting holds at once, for everyone, and is not
  * undone by ROLLBACK; there must not be another one.

@@ -33,6 +33,7 @@
 #include "utils/timestamp.h"
 
 #include "binding.h"
+#include "argument.h"
 #include "compat.h"
 #include "master_key.h"
 #include "neighbours.h"
@@ -213,7 +214,7 @@ vault_master_keys(MasterKeys *keys)
 {
 	if (master_key_load(keys))
 		return;
-	if (vault_anything_is_sealed())
+	if (vault_anything_is_sealed() || neighbours_have_sealed())
 		master_key_report_missing();
 	master_key_create();
 	load_master_keys(keys);
@@ -249,6 +250,8 @@ vault_seal(const text *key_id, const PlainKey *key)
 	vault_master_keys(&keys);
 	if (key->handle.mode == 'l')
 		binding_make_here(&binding);
+	if (!neighbours_know() && !vault_anything_is_sealed())
+		neighbours_tell(&keys.keys[0]);
 	neighbours_take_back(keys.keys[0].fingerprint);
 	seal_close(&seal, &keys.keys[0], &key->handle, text_to_cstring(key_id), &binding, key->text);
 	master_key_cleanse(&keys);
@@ -262,7 +265,7 @@ vault_record_revealed(const text *key_id, const ApiKey *secret)
 	Seal		seal = {.version = SEAL_VERSION,.state = SEAL_SPENT};
 
 	insert_row(key_id, secret, &seal, GetCurrentTimestamp(),
-			   GetUserNameFromId(statement_actor(), false));
+			   argument_role_name(statement_actor()));
 }
 
 static bool
@@ -362,7 +365,7 @@ open_row(StoreScan *scan, const MasterKeys *keys, const char *key_id, bool once,
 	OpenResult	result;
 	XLogRecPtr	lsn = InvalidXLogRecPtr;
 
-	namestrcpy(&revealed_by, GetUserNameFromId(statement_actor(), false));
+	namestrcpy(&revealed_by, argument_role_name(statement_actor()));
 	fill_saved_in(filled, saved_in);
 	bound = !once || binding_here(&here);
 

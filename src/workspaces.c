@@ -39,7 +39,7 @@ put_member(const text *workspace, Oid member, Datum role)
 					  " ON CONFLICT (workspace_id, member) DO NOTHING",
 					  parameter_text(workspace), who, as) > 0)
 		EVENTS_RECORD("member.added", workspace, NULL,
-					  {"member", GetUserNameFromId(member, false)},
+					  {"member", argument_role_name(member)},
 					  {"role", catalog_enum_label(DatumGetObjectId(role))});
 	else
 		STATEMENT_RUN("UPDATE falukeys.members SET role = $3"
@@ -137,7 +137,7 @@ workspaces_suspend(PG_FUNCTION_ARGS)
 	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	Statement	statement;
 
-	precedence_lock_tables("suspend_workspace");
+	precedence_lock_tables("suspend_workspace", ACCESS_OPERATOR);
 	statement_begin(&statement);
 	switch (lock_workspace(workspace, "suspend_workspace"))
 	{
@@ -180,7 +180,7 @@ workspaces_close(PG_FUNCTION_ARGS)
 	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	Statement	statement;
 
-	precedence_lock_tables("close_workspace");
+	precedence_lock_tables("close_workspace", ACCESS_OPERATOR);
 	statement_begin(&statement);
 	if (lock_workspace(workspace, "close_workspace") == WORKSPACE_CLOSED)
 		notice_nothing_to_do(workspace, "closed");

@@ -253,6 +253,16 @@ is( query($node, "SELECT count(*) FILTER (WHERE falukeys.reveal_key(id) ~ '^fskt
 	1, 'nor do many rotations');
 is(query($node, "SELECT falukeys.reveal_key('$test_id')"), $test_key, 'and here everything opens');
 
+# Nor does another database make a new file where this one's is lost.
+query($node, 'CREATE DATABASE fresh');
+query($node, 'CREATE EXTENSION falukeys', 'fresh');
+rename($file, "$elsewhere/lost") or die;
+refused($node, "SELECT falukeys.create_workspace('Fresh')", '55000', qr/does not exist/, 'a file that other databases need is not made anew', 'fresh');
+ok(!-e $file, 'and is not there');
+rename("$elsewhere/lost", $file) or die;
+isnt(new_workspace($node, 'Fresh', 'fresh'), '', 'put back, it serves all');
+is(query($node, "SELECT falukeys.reveal_key('$test_id')"), $test_key, 'and everything opens');
+
 # None of it is in the log.
 my $log = slurp_file($node->logfile);
 unlike($log, qr/\Q$_\E/, 'no master key is in the log')

@@ -69,6 +69,14 @@ SET falukeys.acting_for = 'someone';
 SELECT falukeys.annotate_key(id, 'Described', 'A place', '{"a": [1, "\\u00e9"]}') FROM falukeys.keys WHERE workspace_id = '$workspace';
 SQL
 
+# What a client sends as it connects is in whatever encoding.
+foreach my $bytes ("a\xff", "a\xe2")
+{
+	local $ENV{PGOPTIONS} = "-c falukeys.acting_for=$bytes";
+	origin("SELECT falukeys.define_permission('sent', md5(random()::text)), falukeys.disable_key(max(id)), falukeys.enable_key(max(id)) FROM falukeys.keys WHERE workspace_id = '$workspace'");
+}
+is(origin("SELECT string_agg(DISTINCT acting_for, ' ') FROM falukeys.events WHERE acting_for LIKE 'a%'"), 'a?', 'what is no character here is none in the record');
+
 foreach my $mode ('test', 'live')
 {
 	my $create = "SELECT * FROM falukeys.create_key('$workspace', 'secret', '$mode'";
