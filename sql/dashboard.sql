@@ -51,9 +51,9 @@ SELECT n.name, d.state, d.revealed_at IS NOT NULL AS revealed, d.revealed_by::te
 -- by the wall clock, in a transaction too
 SELECT id AS brief FROM falukeys.create_key(:'workspace', 'secret', 'test') \gset
 BEGIN;
-SELECT falukeys.set_key_validity(:'brief', NULL, clock_timestamp() + interval '500 milliseconds');
 SELECT state FROM falukeys.dashboard WHERE key_id = :'brief';
-SELECT pg_sleep(0.6);
+SELECT falukeys.set_key_validity(:'brief', NULL, clock_timestamp() + interval '200 milliseconds');
+SELECT pg_sleep(0.3);
 SELECT state FROM falukeys.dashboard WHERE key_id = :'brief';
 COMMIT;
 

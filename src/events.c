@@ -103,13 +103,33 @@ detail_parameter(int details, const EventDetail *detail)
 		DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)), false};
 }
 
+/*
+ * Anyone can fill the server's queue of notifications, and a commit that finds
+ * it full fails.  What is announced stands in the record, and must not fail.
+ */
+static void
+announce(int64 id)
+{
+	char		payload[64];
+
+	if (DatumGetFloat8(DirectFunctionCall1(pg_notification_queue_usage, (Datum) 0)) > 0.5)
+	{
+		ereport(WARNING,
+				(errmsg("the event is recorded, but not announced on channel \"%s\"", EVENTS_CHANNEL),
+				 errdetail("The notification queue is more than half full."),
+				 errhint("End the transaction of the session that listens and has been idle the longest.")));
+		return;
+	}
+	snprintf(payload, sizeof(payload), "{\"id\": " INT64_FORMAT "}", id);
+	Async_Notify(EVENTS_CHANNEL, payload);
+}
+
 void
 events_record(const char *event, const text *workspace, const text *key,
 			  int details, const EventDetail *detail)
 {
 	text	   *acting_for = NULL;
 	int64		id;
-	char		payload[64];
 
 	if (events_acting_for != NULL && events_acting_for[0] != '\0')
 	{
@@ -132,6 +152,5 @@ events_record(const char *event, const text *workspace, const text *key,
 				  detail_parameter(details, detail));
 	events_release_number();
 
-	snprintf(payload, sizeof(payload), "{\"id\": " INT64_FORMAT "}", id);
-	Async_Notify(EVENTS_CHANNEL, payload);
+	announce(id);
 }

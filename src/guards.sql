@@ -122,6 +122,8 @@ CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.retired_secrets
 
 CREATE TRIGGER guard BEFORE INSERT ON falukeys.sealed_secrets
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_sealed_secrets();
+-- Rotations rely on being told of whatever arrives.
+ALTER TABLE falukeys.sealed_secrets ENABLE ALWAYS TRIGGER guard;
 CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON falukeys.sealed_secrets
 	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.sealed_secrets

@@ -403,6 +403,24 @@ was_reported(TriggerRow *row)
 	return !null && compromised_at < valid_until;
 }
 
+/* The key may be purged, or not restored yet. */
+static void
+check_is_of_key(TriggerRow *row)
+{
+	ApiKey	   *secret = row_secret(row);
+	StoreReader reader;
+	KeyFacts	facts;
+	bool		found;
+
+	if (row_is_null(row, "key_id"))
+		return;
+	store_reader_begin(&reader);
+	found = store_key_by_id(&reader, row_text(row, "key_id"), &facts);
+	store_reader_end(&reader);
+	if (found && (facts.secret.kind != secret->kind || facts.secret.mode != secret->mode))
+		argument_refuse("secret", "of the kind and mode of its key");
+}
+
 /* Could a roll have left this row?  A restored one is of a roll that was. */
 static void
 check_grace(TriggerRow *row)
@@ -415,6 +433,7 @@ check_grace(TriggerRow *row)
 	if (row_is_null(row, "retired_at") || row_is_null(row, "valid_until"))
 		return;
 	require_past(row, "compromised_at");
+	check_is_of_key(row);
 	if (was_reported(row))
 		return;
 	require_past(row, "retired_at");
@@ -483,8 +502,10 @@ record_retired_insert(TriggerRow *row)
 		return;
 	statement_begin(&statement);
 	if (STATEMENT_RUN("SELECT FROM falukeys.events WHERE key_id = $1 AND event = 'key.rolled'"
-					  " AND at BETWEEN $2 AND $2 + interval '1 minute'",
-					  parameter_text(key_id), parameter_timestamp(retired_at)) == 0)
+					  " AND at BETWEEN $2 AND $2 + interval '1 minute'"
+					  " AND (detail ->> 'valid_until')::timestamptz = $3",
+					  parameter_text(key_id), parameter_timestamp(retired_at),
+					  parameter_timestamp(valid_until)) == 0)
 		EVENTS_RECORD("key.rolled", workspace_of(key_id), key_id,
 					  {"valid_until", timestamptz_to_str(valid_until)},
 					  {"secret", "inserted"});

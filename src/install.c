@@ -99,6 +99,35 @@ check_nothing_else_is_in(Oid schema)
 	table_close(dependencies, AccessShareLock);
 }
 
+/*
+ * Whoever may create something in it could do so beside us, unseen until it is
+ * committed: to take the privilege back now would come too late.  What default
+ * privileges gave is another matter: a restore makes the schema, and must not fail.
+ */
+static void
+check_privileges(Oid schema)
+{
+	Statement	statement;
+	bool		null;
+
+	statement_begin_as(&statement, GetUserId());
+	if (STATEMENT_RUN("SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END"
+					  " FROM pg_catalog.pg_namespace AS n, pg_catalog.aclexplode(n.nspacl) AS a"
+					  " WHERE n.oid = $1 AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner"
+					  " AND NOT EXISTS (SELECT FROM pg_catalog.pg_default_acl AS d, pg_catalog.aclexplode(d.defaclacl) AS b"
+					  " WHERE d.defaclrole = n.nspowner AND d.defaclobjtype = 'n'"
+					  " AND b.grantee = a.grantee AND b.privilege_type = 'CREATE')"
+					  " LIMIT 1",
+					  parameter_oid(schema)) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("others than its owner can create objects in schema \"%s\"", CATALOG_SCHEMA),
+				 errdetail("%s has the privilege CREATE on it.",
+						   TextDatumGetCString(statement_result(1, &null))),
+				 errhint("Revoke it, commit, and create the extension again.")));
+	statement_end(&statement);
+}
+
 /* Made by this transaction, and so seen by no one yet */
 static bool
 is_new(Oid schema)
@@ -161,6 +190,8 @@ install_assert_schema_is_ours(PG_FUNCTION_ARGS)
 	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, false);
 
 	check_owner(schema);
+	if (!is_new(schema))
+		check_privileges(schema);
 	check_schema_is_empty(schema);
 	PG_RETURN_VOID();
 }

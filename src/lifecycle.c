@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -37,8 +38,16 @@ PG_FUNCTION_INFO_V1(lifecycle_purge);
 void
 lifecycle_lock_key(PrecedenceRow row, const text *key_id, const char *stop)
 {
-	if (!precedence_lock(row, key_id, stop))
-		access_deny_key(key_id);
+	KeyFacts	facts;
+
+	if (precedence_lock(row, key_id, stop))
+		return;
+	/* A transaction's own snapshot knows nothing of a table that was rewritten since. */
+	if (IsolationUsesXactSnapshot() && lifecycle_read_key(key_id, &facts))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
+	access_deny_key(key_id);
 }
 
 bool

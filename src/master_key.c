@@ -46,12 +46,12 @@ typedef struct Content
 } Content;
 
 void
-master_key_lock(void)
+master_key_lock(LOCKMODE mode)
 {
 	LOCKTAG		tag;
 
 	lock_tag_of_server(&tag, LOCK_MASTER_KEY);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	(void) LockAcquire(&tag, mode, false, false);
 	/* What the one before us committed in the shared catalogs */
 	AcceptInvalidationMessages();
 }

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "storage/lockdefs.h"
+
 #include "crypto.h"
 
 #define MASTER_KEY_FINGERPRINT_LENGTH	8
@@ -39,7 +41,7 @@ extern void master_key_report_missing(void);
  * To the end of the transaction, over all databases of the server: from before
  * the keys are read until they have been exchanged and everything is sealed anew.
  */
-extern void master_key_lock(void);
+extern void master_key_lock(LOCKMODE mode);
 
 /* Under the lock: a new key before the others, or only so many of the first ones */
 extern void master_key_put_new_first(void);

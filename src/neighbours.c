@@ -69,13 +69,19 @@ neighbours_told(uint8 fingerprint[MASTER_KEY_FINGERPRINT_LENGTH])
 	return told_by(MyDatabaseId, fingerprint);
 }
 
-void
-neighbours_take_back(const uint8 fingerprint[MASTER_KEY_FINGERPRINT_LENGTH])
+bool
+neighbours_would_err(const uint8 fingerprint[MASTER_KEY_FINGERPRINT_LENGTH])
 {
 	uint8		told[MASTER_KEY_FINGERPRINT_LENGTH];
 
-	if (neighbours_told(told) ?
-		!crypto_equal(told, fingerprint, MASTER_KEY_FINGERPRINT_LENGTH) : !neighbours_know())
+	return neighbours_told(told) ?
+		!crypto_equal(told, fingerprint, MASTER_KEY_FINGERPRINT_LENGTH) : !neighbours_know();
+}
+
+void
+neighbours_take_back(const uint8 fingerprint[MASTER_KEY_FINGERPRINT_LENGTH])
+{
+	if (neighbours_would_err(fingerprint))
 		shared_notes_spoil(NOTE_ON_EXTENSION);
 }
 
@@ -83,6 +89,15 @@ bool
 neighbours_know(void)
 {
 	return shared_notes_exist(NOTE_ON_EXTENSION, MyDatabaseId);
+}
+
+/* Anyone may give a table of theirs this name. */
+static bool
+is_ours(Form_pg_class table, const char *name)
+{
+	return strcmp(NameStr(table->relname), name) == 0 &&
+		table->relkind == RELKIND_RELATION && table->relpersistence == RELPERSISTENCE_PERMANENT &&
+		superuser_arg(table->relowner);
 }
 
 /* Committed, or by someone who may yet commit */
@@ -104,7 +119,7 @@ page_has_table(Buffer buffer, const char *name)
 		tuple.t_len = ItemIdGetLength(item);
 		tuple.t_tableOid = RelationRelationId;
 		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(buffer), at);
-		if (strcmp(NameStr(((Form_pg_class) GETSTRUCT(&tuple))->relname), name) == 0 &&
+		if (is_ours((Form_pg_class) GETSTRUCT(&tuple), name) &&
 			HeapTupleSatisfiesVisibility(&tuple, &dirty, buffer))
 			return true;
 	}

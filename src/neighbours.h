@@ -20,6 +20,9 @@ extern void neighbours_tell(const MasterKey *key);
 extern void neighbours_take_back(const uint8 fingerprint[MASTER_KEY_FINGERPRINT_LENGTH]);
 extern bool neighbours_told(uint8 fingerprint[MASTER_KEY_FINGERPRINT_LENGTH]);
 
+/* Would they take a key for not needed here that something is sealed under? */
+extern bool neighbours_would_err(const uint8 fingerprint[MASTER_KEY_FINGERPRINT_LENGTH]);
+
 /* Has this database been told anything, and has another one? */
 extern bool neighbours_know(void);
 extern bool neighbours_have_sealed(void);

@@ -286,6 +286,7 @@ lock_first(Claim *claim)
 	bool		found = true;
 	bool		closed = false;
 	bool		locked = false;
+	int			unheld = 0;		/* times that no one held a row that our snapshot lacks */
 
 	claim->since = GetCurrentTimestamp();
 	while (found && !(locked = try_lock(claim)))
@@ -296,6 +297,12 @@ lock_first(Claim *claim)
 		claim->patient = !TimestampDifferenceExceeds(claim->since, GetCurrentTimestamp(),
 													 HOLD_UP_LIMIT);
 		found = find_holders(claim, &holders);
+		if (found && IsolationUsesXactSnapshot() && !holders.lesser &&
+			!TransactionIdIsValid(holders.other) && ++unheld > 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not serialize access due to concurrent update"),
+					 errhint("Call falukeys.%s() in a READ COMMITTED transaction.", claim->stop)));
 		if (!claim->patient && !holders.lesser && TransactionIdIsValid(holders.other))
 		{
 			open_gate(claim, &closed);

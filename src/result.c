@@ -7,7 +7,9 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "nodes/execnodes.h"
 #include "utils/lsyscache.h"
 
 #include "result.h"
@@ -51,6 +53,24 @@ find_columns(ResultRow *row, const ResultColumns *columns)
 				 errhint("Attributes may be added to it, but not altered or dropped.")));
 }
 
+/*
+ * What a query in FROM was planned for, or NULL.  The type may have gained an
+ * attribute since, for which this query would fail.
+ */
+static TupleDesc
+expected_descriptor(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *info = (ReturnSetInfo *) fcinfo->resultinfo;
+	TupleDesc	descriptor;
+
+	if (info == NULL || !IsA(info, ReturnSetInfo) || info->expectedDesc == NULL)
+		return NULL;
+	descriptor = CreateTupleDescCopy(info->expectedDesc);
+	descriptor->tdtypeid = RECORDOID;
+	descriptor->tdtypmod = -1;
+	return descriptor;
+}
+
 /* Looked up once for each place in a query that calls it */
 static ResultRow *
 row_of(FunctionCallInfo fcinfo, const ResultColumns *columns)
@@ -63,7 +83,8 @@ row_of(FunctionCallInfo fcinfo, const ResultColumns *columns)
 		ResultRow  *row = palloc0(sizeof(ResultRow));
 		TupleDesc	descriptor;
 
-		if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		descriptor = expected_descriptor(fcinfo);
+		if (descriptor == NULL && get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 			elog(ERROR, "return type must be a row type");
 		row->descriptor = BlessTupleDesc(descriptor);
 		find_columns(row, columns);

@@ -14,7 +14,10 @@
 #include "access/table.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "utils/rel.h"
+#include "utils/wait_event.h"
 
 #include "binding.h"
 #include "catalog.h"
@@ -23,8 +26,27 @@
 #include "neighbours.h"
 #include "vault.h"
 
+#define PAUSE	20				/* ms */
+
 PG_FUNCTION_INFO_V1(rotation_rotate_master_key);
 PG_FUNCTION_INFO_V1(rotation_adopt_sealed_secrets);
+
+/*
+ * Not by queueing for it: whoever seals would wait behind us for whoever we wait
+ * for, a stop that reissues a key too.
+ */
+static void
+lock_sealed_secrets(void)
+{
+	while (!ConditionalLockRelationOid(catalog_relation(CATALOG_SEALED_SECRETS),
+									   ShareRowExclusiveLock))
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, PAUSE,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
 
 static void
 begin_sealing_anew(const char *function)
@@ -34,8 +56,7 @@ begin_sealing_anew(const char *function)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be superuser to call %s", function)));
 	PreventCommandIfReadOnly(function);
-	table_close(table_open(catalog_relation(CATALOG_SEALED_SECRETS), ShareRowExclusiveLock),
-				NoLock);
+	lock_sealed_secrets();
 }
 
 /* What a ROLLBACK can bring back may be under keys that a rotation takes away. */
@@ -115,7 +136,7 @@ make_room(MasterKeys *keys)
 static void
 begin_rotation(MasterKeys *keys)
 {
-	master_key_lock();
+	master_key_lock(ExclusiveLock);
 	vault_master_keys(keys);
 	if (!master_key_is_in_file())
 		return;

@@ -181,6 +181,9 @@ plan_by_index_only(void)
 	static const char *const settings[][2] = {
 		{"enable_seqscan", "off"}, {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"},
 		{"enable_nestloop", "on"}, {"enable_indexscan", "on"}, {"jit", "off"},
+		/* By which the caller could make even those the better choice */
+		{"seq_page_cost", "1"}, {"random_page_cost", "4"}, {"cpu_tuple_cost", "0.01"},
+		{"cpu_index_tuple_cost", "0.005"}, {"cpu_operator_cost", "0.0025"}, {"effective_cache_size", "4GB"},
 	};
 
 	for (int i = 0; i < lengthof(settings); i++)

@@ -87,9 +87,13 @@ note_lock(StoreReader *reader, Oid table)
 static bool
 lock_at_once(StoreReader *reader, CatalogRelation which)
 {
-	Oid			table = catalog_find_relation(which);
+	Oid			table;
 
-	reader->missing |= !OidIsValid(table) ||
+	/* Once one is missing, all is read anew. */
+	if (reader->missing)
+		return false;
+	table = catalog_find_relation(which);
+	reader->missing = !OidIsValid(table) ||
 		!ConditionalLockRelationOid(table, AccessShareLock);
 	if (reader->missing)
 		return false;

@@ -41,6 +41,7 @@ static const struct
 }			always[] = {
 	{CATALOG_WORKSPACES, "invalidate"},
 	{CATALOG_MODE_SETTINGS, "guard"},
+	{CATALOG_SEALED_SECRETS, "guard"},
 };
 
 static bool

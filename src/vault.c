@@ -70,8 +70,11 @@ vault_seal_arrives(const bytea *value)
 {
 	const Seal *seal = (const Seal *) VARDATA_ANY(value);
 
-	if (seal->state == SEAL_CLOSED)
-		neighbours_take_back(seal->fingerprint);
+	if (seal->state != SEAL_CLOSED || !neighbours_would_err(seal->fingerprint))
+		return;
+	/* Sealed elsewhere: no rotation may overlook it until it is committed. */
+	master_key_lock(ShareLock);
+	neighbours_take_back(seal->fingerprint);
 }
 
 /* Locks a scan's row, which its slot keeps pinned and so in its place. */

@@ -240,6 +240,18 @@ unlike(slurp_file($node->logfile), qr/\bf[pst]k[tl]_[0-9A-Za-z]{20,}/, 'no key i
 	eval { $_->quit } foreach $equal, $waits;
 }
 
+# A snapshot that lacks the row does not wait for it.
+{
+	my $old = session_of('oscar');
+
+	session_attempt($old, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM falukeys.visible_workspaces');
+	my ($id) = renew_key();
+	my ($sqlstate, $messages) = session_attempt($old, "SET statement_timeout = '60s'; SELECT falukeys.revoke_key('$id')");
+	is($sqlstate, '40001', 'a stop of what came after its snapshot fails') or diag $messages;
+	like($messages, qr/HINT: .*READ COMMITTED/, 'and says what to do');
+	$old->quit;
+}
+
 # Whoever may name a table can lock it, and queue for a lock, without a privilege.
 query($node, 'GRANT CREATE ON SCHEMA public TO someone; CREATE ROLE stranger LOGIN IN ROLE someone');
 foreach my $case (

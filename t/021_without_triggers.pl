@@ -102,7 +102,7 @@ query($other, 'DROP SUBSCRIPTION settings', 'subscriber');
 # --disable-triggers makes ordinary ones of those that fire always.
 my $write = "SELECT falukeys.define_permission('noticed')";
 my ($sqlstate, $messages) = attempt($node, "$write; $write;", 'data');
-foreach my $trigger ('falukeys.workspaces ENABLE ALWAYS TRIGGER invalidate', 'falukeys.mode_settings ENABLE ALWAYS TRIGGER guard')
+foreach my $trigger ('falukeys.workspaces ENABLE ALWAYS TRIGGER invalidate', 'falukeys.mode_settings ENABLE ALWAYS TRIGGER guard', 'falukeys.sealed_secrets ENABLE ALWAYS TRIGGER guard')
 {
 	my @noticed = $messages =~ /WARNING:.*?55000: +trigger \w+ of table "falukeys\.\w+" is switched off\nDETAIL:.*session_replication_role.*\nHINT: +Run (ALTER TABLE \Q$trigger\E)\./g;
 
