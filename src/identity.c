@@ -25,6 +25,7 @@
 #include "compat.h"
 #include "identity.h"
 #include "lock_tag.h"
+#include "mode_settings.h"
 #include "verify.h"
 
 PG_FUNCTION_INFO_V1(identity_authenticate);
@@ -342,7 +343,7 @@ identity_mode_settings(PG_FUNCTION_ARGS)
 
 	if (identity == NULL)
 		PG_RETURN_NULL();
-	settings = store_mode_settings(identity->facts.mode_oid);
+	settings = mode_settings_of(identity->facts.mode_oid);
 	if (settings == 0)
 		PG_RETURN_NULL();
 	return settings;

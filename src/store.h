@@ -120,9 +120,6 @@ extern List *store_secrets(StoreReader *reader, const text *key_id);
 
 extern bool store_workspace_was_approved(StoreReader *reader, const text *id, bool *exists);
 
-/* A row of mode_settings, as the running query sees it; 0 if there is none */
-extern Datum store_mode_settings(Oid mode);
-
 /* The highest number of an event, of those in progress too; 0 if there is none */
 extern int64 store_last_event(void);
 

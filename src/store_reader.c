@@ -2,7 +2,7 @@
  * store_reader.c
  *		Snapshots, locks and scans for direct reads of our tables.
  *
- * Storage floor: calls catalog and apikey.  With store, the only room that
+ * Storage floor: calls catalog and apikey.  With store and mode_settings, the only room that
  * opens scans.
  *
  * A reader takes a snapshot of its own, since the transaction's goes stale
