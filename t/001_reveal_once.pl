@@ -263,7 +263,9 @@ foreach my $round (1 .. 3)
 		my $reveals = join("\n", map { "SELECT '$ids[$_] ' || falukeys.reveal_key('$ids[$_]');" } @own);
 
 		$reveals = "BEGIN;\n$reveals" if $i == 0;
-		$sessions[$i]->query_until(qr/revealing/, "\\echo revealing\n$reveals\nSELECT pg_sleep(60);\n");
+		# Nothing of what it prints is to be taken for read before it is looked at.
+		$sessions[$i]->{stdin} .= "$reveals\nSELECT pg_sleep(60);\n";
+		$sessions[$i]->{run}->pump_nb;
 	}
 	# Some have been shown by then.
 	$sessions[0]->{run}->pump until $sessions[0]->{stdout} =~ /fskl_.*\n.*fskl_/ || $sessions[0]->{timeout}->is_expired;
