@@ -2,7 +2,7 @@
  * access.c
  *		Who may do what.
  *
- * Rules floor: calls store, statement and catalog.  The role that counts is current_user,
+ * Rules floor: calls store, spi_owner and catalog.  The role that counts is current_user,
  * and it counts as another where it has that one's privileges.  The levels of
  * grant_access are plain EXECUTE privileges, so that pg_dump and DROP OWNED
  * know them.
@@ -28,7 +28,7 @@
 #include "access.h"
 #include "argument.h"
 #include "compat.h"
-#include "statement.h"
+#include "spi_owner.h"
 
 static const char *const level_functions[] = {
 	[ACCESS_VERIFIER] = "verifier_access",
@@ -335,7 +335,7 @@ access_sees_every(PG_FUNCTION_ARGS)
 void
 access_deny_key(const text *key_id)
 {
-	deny("key", key_id, statement_actor());
+	deny("key", key_id, spi_owner_actor());
 	pg_unreachable();
 }
 
@@ -416,15 +416,15 @@ change_access(FunctionCallInfo fcinfo, const char *command, const char *preposit
 {
 	Oid			role = argument_role(fcinfo, 0, "role");
 	AccessLevel level;
-	Statement	statement;
+	SpiOwner	spi;
 
 	argument_require(fcinfo, 1, "access");
 	level = level_of(PG_GETARG_OID(1));
-	statement_begin(&statement);
-	statement_run(psprintf("%s EXECUTE ON FUNCTION %s %s %s", command, granted_functions[level],
+	spi_owner_begin(&spi);
+	spi_owner_run(psprintf("%s EXECUTE ON FUNCTION %s %s %s", command, granted_functions[level],
 						   preposition, quote_identifier(GetUserNameFromId(role, false))),
 				  0, NULL);
-	statement_end(&statement);
+	spi_owner_end(&spi);
 }
 
 Datum

@@ -2,7 +2,7 @@
  * dashboard.c
  *		The rows that the views show to members of workspaces.
  *
- * Calls access and statement.  Who sees a row is decided before any condition
+ * Calls access and spi_owner.  Who sees a row is decided before any condition
  * of the query is looked at: only rows of the caller's workspaces are read, and
  * all of them, whatever is asked for.
  */
@@ -15,7 +15,7 @@
 #include "utils/tuplestore.h"
 
 #include "access.h"
-#include "statement.h"
+#include "spi_owner.h"
 
 PG_FUNCTION_INFO_V1(dashboard_own_workspaces);
 PG_FUNCTION_INFO_V1(dashboard_own_usage);
@@ -29,20 +29,20 @@ own_rows(FunctionCallInfo fcinfo, const char *query)
 	ReturnSetInfo *rows = (ReturnSetInfo *) fcinfo->resultinfo;
 	ArrayType  *workspaces = access_own_workspaces();
 	DestReceiver *destination;
-	Statement	statement;
+	SpiOwner	spi;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (ARR_NDIM(workspaces) == 0)
 		return (Datum) 0;
 
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	destination = CreateDestReceiver(DestTuplestore);
 	SetTuplestoreDestReceiverParams(destination, rows->setResult,
 									rows->econtext->ecxt_per_query_memory, false,
 									rows->setDesc, "the view has other columns than the function");
-	statement_read(query, (Parameter) {TEXTARRAYOID, PointerGetDatum(workspaces), false},
+	spi_owner_read(query, (Parameter) {TEXTARRAYOID, PointerGetDatum(workspaces), false},
 				   destination);
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	return (Datum) 0;
 }
 

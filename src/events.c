@@ -2,7 +2,7 @@
  * events.c
  *		The append-only record of what was done to workspaces and keys.
  *
- * Rules floor: calls statement, store and argument.  An event stands or falls
+ * Rules floor: calls spi_owner, store and argument.  An event stands or falls
  * with the transaction that it tells of, and is announced at its commit.
  *
  * Events are numbered without a sequence, which whoever may write to it could
@@ -25,7 +25,7 @@
 #include "catalog.h"
 #include "events.h"
 #include "lock_tag.h"
-#include "statement.h"
+#include "spi_owner.h"
 #include "store.h"
 
 #define EVENTS_CHANNEL	"falukeys"
@@ -139,12 +139,12 @@ events_record(const char *event, const text *workspace, const text *key,
 	}
 
 	id = events_take_number();
-	STATEMENT_RUN("INSERT INTO falukeys.events"
+	SPI_OWNER_RUN("INSERT INTO falukeys.events"
 				  " (id, event, actor, session_actor, acting_for, workspace_id, key_id, detail)"
 				  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 				  (Parameter) {INT8OID, Int64GetDatum(id), false},
 				  parameter_string(event),
-				  parameter_name(argument_role_name(statement_actor())),
+				  parameter_name(argument_role_name(spi_owner_actor())),
 				  parameter_name(argument_role_name(GetSessionUserId())),
 				  parameter_text(acting_for),
 				  parameter_text(workspace),

@@ -29,7 +29,7 @@ extern bool events_may_have(int64 id);
 extern int64 events_take_number(void);
 extern void events_release_number(void);
 
-/* Within a statement_begin. */
+/* Within a spi_owner_begin. */
 extern void events_record(const char *event, const text *workspace, const text *key,
 						  int details, const EventDetail *detail);
 

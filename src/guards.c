@@ -2,7 +2,7 @@
  * guards.c
  *		What the trigger rooms share, and the triggers that refuse outright.
  *
- * Rules floor: calls row, statement and events.  Triggers hold the rules of our tables
+ * Rules floor: calls row, spi_owner and events.  Triggers hold the rules of our tables
  * against any DML, a superuser's too.  Our own functions go through the same
  * triggers; what only they may do, they do with a pass.
  *
@@ -136,7 +136,7 @@ guards_run_with_pass(GuardPass pass, const char *sql, int count, const Parameter
 	held_pass = pass;
 	PG_TRY();
 	{
-		processed = statement_run(sql, count, parameters);
+		processed = spi_owner_run(sql, count, parameters);
 	}
 	PG_FINALLY();
 	{
@@ -184,7 +184,7 @@ guards_fill_creation(TriggerRow *row)
 	{
 		Name		actor = palloc(sizeof(NameData));
 
-		namestrcpy(actor, argument_role_name(statement_actor()));
+		namestrcpy(actor, argument_role_name(spi_owner_actor()));
 		row_set(row, "created_by", NameGetDatum(actor));
 	}
 }
@@ -260,14 +260,14 @@ guards_invalidate(PG_FUNCTION_ARGS)
 static bool
 is_replaced(TriggerRow *row)
 {
-	Statement	statement;
+	SpiOwner	spi;
 	uint64		later;
 
-	statement_begin(&statement);
-	later = STATEMENT_RUN("SELECT FROM falukeys.mode_settings AS s JOIN falukeys.mode_settings AS later USING (mode)"
+	spi_owner_begin(&spi);
+	later = SPI_OWNER_RUN("SELECT FROM falukeys.mode_settings AS s JOIN falukeys.mode_settings AS later USING (mode)"
 						  " WHERE s.ctid = $1 AND " IS_LATER("later", "s"),
 						  (Parameter) {TIDOID, PointerGetDatum(&row->trigger->tg_trigtuple->t_self), false});
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	return later > 0;
 }
 
@@ -275,16 +275,16 @@ is_replaced(TriggerRow *row)
 Datum
 guards_merge_mode_settings(PG_FUNCTION_ARGS)
 {
-	Statement	statement;
+	SpiOwner	spi;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "not called as a trigger");
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	guards_run_with_pass(GUARD_PASS_MERGE,
 						 "DELETE FROM falukeys.mode_settings AS s USING falukeys.mode_settings AS later"
 						 " WHERE later.mode = s.mode AND " IS_LATER("later", "s"),
 						 0, NULL);
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	return PointerGetDatum(NULL);
 }
 
@@ -293,7 +293,7 @@ Datum
 guards_mode_settings(PG_FUNCTION_ARGS)
 {
 	TriggerRow	row;
-	Statement	statement;
+	SpiOwner	spi;
 	bool		null;
 	uint64		updated;
 
@@ -306,8 +306,8 @@ guards_mode_settings(PG_FUNCTION_ARGS)
 		return is_replaced(&row) ? PointerGetDatum(NULL) : row_result(&row);
 	}
 
-	statement_begin(&statement);
-	updated = STATEMENT_RUN("UPDATE falukeys.mode_settings SET process_payments = $2, deliver_messages = $3,"
+	spi_owner_begin(&spi);
+	updated = SPI_OWNER_RUN("UPDATE falukeys.mode_settings SET process_payments = $2, deliver_messages = $3,"
 							" verify_identities = $4, webhook_max_attempts = $5, webhook_retry_window = $6"
 							" WHERE mode = $1",
 							parameter_of("key_mode", row_value(&row, "mode", &null), row_is_null(&row, "mode")),
@@ -316,7 +316,7 @@ guards_mode_settings(PG_FUNCTION_ARGS)
 							(Parameter) {BOOLOID, row_value(&row, "verify_identities", &null), row_is_null(&row, "verify_identities")},
 							(Parameter) {INT4OID, row_value(&row, "webhook_max_attempts", &null), row_is_null(&row, "webhook_max_attempts")},
 							(Parameter) {INTERVALOID, row_value(&row, "webhook_retry_window", &null), row_is_null(&row, "webhook_retry_window")});
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	return updated > 0 ? PointerGetDatum(NULL) : row_result(&row);
 }
 

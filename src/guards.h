@@ -10,7 +10,7 @@
 
 #include "compat.h"
 #include "row.h"
-#include "statement.h"
+#include "spi_owner.h"
 
 typedef enum GuardPass
 {
@@ -23,7 +23,7 @@ typedef enum GuardPass
 /* How long a secret may be good that was replaced */
 #define GUARDS_MAX_GRACE_DAYS	30
 
-/* Runs one statement with a pass, within a statement_begin. */
+/* Runs one statement with a pass, within a spi_owner_begin. */
 extern uint64 guards_run_with_pass(GuardPass pass, const char *sql, int count,
 								   const Parameter *parameters);
 extern bool guards_has_pass(GuardPass pass);

@@ -294,16 +294,16 @@ record_update(TriggerRow *row)
 static void
 record_import(TriggerRow *row)
 {
-	Statement	statement;
+	SpiOwner	spi;
 	bool		null;
 
 	if (++imported > MAX_IMPORT_EVENTS)
 		return;
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	EVENTS_RECORD("key.imported", row_text(row, "workspace_id"), row_text(row, "id"),
 				  {"kind", catalog_enum_label(DatumGetObjectId(row_value(row, "kind", &null)))},
 				  {"mode", catalog_enum_label(DatumGetObjectId(row_value(row, "mode", &null)))});
-	statement_end(&statement);
+	spi_owner_end(&spi);
 }
 
 /* After each INSERT statement */
@@ -311,15 +311,15 @@ Datum
 guards_keys_inserted(PG_FUNCTION_ARGS)
 {
 	uint64		rest = imported > MAX_IMPORT_EVENTS ? imported - MAX_IMPORT_EVENTS : 0;
-	Statement	statement;
+	SpiOwner	spi;
 
 	imported = 0;
 	if (rest > 0)
 	{
-		statement_begin(&statement);
+		spi_owner_begin(&spi);
 		EVENTS_RECORD("key.imported", NULL, NULL,
 					  {"count", psprintf(UINT64_FORMAT, rest)});
-		statement_end(&statement);
+		spi_owner_end(&spi);
 	}
 	return PointerGetDatum(NULL);
 }
@@ -353,7 +353,7 @@ Datum
 guards_keys_after(PG_FUNCTION_ARGS)
 {
 	TriggerRow	row;
-	Statement	statement;
+	SpiOwner	spi;
 
 	row_begin(fcinfo, &row);
 	if (row_is_insert(&row))
@@ -366,10 +366,10 @@ guards_keys_after(PG_FUNCTION_ARGS)
 
 	if (takes_away(&row))
 	{
-		statement_begin(&statement);
+		spi_owner_begin(&spi);
 		record_update(&row);
 		standby_commit_with_apply();
-		statement_end(&statement);
+		spi_owner_end(&spi);
 	}
 	return PointerGetDatum(NULL);
 }
@@ -496,12 +496,12 @@ record_retired_insert(TriggerRow *row)
 	bool		null;
 	TimestampTz retired_at = DatumGetTimestampTz(row_value(row, "retired_at", &null));
 	TimestampTz valid_until = DatumGetTimestampTz(row_value(row, "valid_until", &null));
-	Statement	statement;
+	SpiOwner	spi;
 
 	if (was_reported(row) || valid_until <= GetCurrentTimestamp())
 		return;
-	statement_begin(&statement);
-	if (STATEMENT_RUN("SELECT FROM falukeys.events WHERE key_id = $1 AND event = 'key.rolled'"
+	spi_owner_begin(&spi);
+	if (SPI_OWNER_RUN("SELECT FROM falukeys.events WHERE key_id = $1 AND event = 'key.rolled'"
 					  " AND at BETWEEN $2 AND $2 + interval '1 minute'"
 					  " AND (detail ->> 'valid_until')::timestamptz = $3",
 					  parameter_text(key_id), parameter_timestamp(retired_at),
@@ -509,7 +509,7 @@ record_retired_insert(TriggerRow *row)
 		EVENTS_RECORD("key.rolled", workspace_of(key_id), key_id,
 					  {"valid_until", timestamptz_to_str(valid_until)},
 					  {"secret", "inserted"});
-	statement_end(&statement);
+	spi_owner_end(&spi);
 }
 
 /* What ends by hand is recorded as if it had been ended by function. */
@@ -517,14 +517,14 @@ static void
 record_retired_update(TriggerRow *row)
 {
 	text	   *key_id = row_text(row, "key_id");
-	Statement	statement;
+	SpiOwner	spi;
 
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	if (row_differs(row, "compromised_at"))
 		EVENTS_RECORD("key.compromised", workspace_of(key_id), key_id, {"secret", "retired"});
 	else if (row_differs(row, "valid_until"))
 		events_record("key.grace_ended", workspace_of(key_id), key_id, 0, NULL);
-	statement_end(&statement);
+	spi_owner_end(&spi);
 }
 
 Datum
@@ -569,16 +569,16 @@ set_restricted(TriggerRow *row, const KeyFacts *facts)
 {
 	bool		permissions = strcmp(RelationGetRelationName(row->trigger->tg_relation),
 									 "key_permissions") == 0;
-	Statement	statement;
+	SpiOwner	spi;
 
 	if (permissions ? facts->permissions_restricted : facts->networks_restricted)
 		return;
-	statement_begin(&statement);
-	STATEMENT_RUN(permissions ?
+	spi_owner_begin(&spi);
+	SPI_OWNER_RUN(permissions ?
 				  "UPDATE falukeys.keys SET permissions_restricted = true WHERE id = $1" :
 				  "UPDATE falukeys.keys SET networks_restricted = true WHERE id = $1",
 				  parameter_text(row_text(row, "key_id")));
-	statement_end(&statement);
+	spi_owner_end(&spi);
 }
 
 /* For key_permissions, key_networks and key_objects, by the kind that they are for */

@@ -182,12 +182,12 @@ Datum
 guards_workspaces_after(PG_FUNCTION_ARGS)
 {
 	TriggerRow	row;
-	Statement	statement;
+	SpiOwner	spi;
 	text	   *id;
 
 	row_begin(fcinfo, &row);
 	id = row_text(&row, "id");
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	if (row_is_insert(&row))
 	{
 		if (guards_take_new(id))
@@ -199,7 +199,7 @@ guards_workspaces_after(PG_FUNCTION_ARGS)
 	}
 	else if (row_differs(&row, "state"))
 		record_transition(&row, id);
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	return PointerGetDatum(NULL);
 }
 
@@ -226,19 +226,19 @@ require_known_role(TriggerRow *row)
 static void
 require_another_administrator(const text *workspace, Datum member)
 {
-	Statement	statement;
+	SpiOwner	spi;
 	uint64		others;
 
-	statement_begin(&statement);
-	STATEMENT_RUN("SELECT FROM falukeys.workspaces WHERE id = $1 FOR NO KEY UPDATE",
+	spi_owner_begin(&spi);
+	SPI_OWNER_RUN("SELECT FROM falukeys.workspaces WHERE id = $1 FOR NO KEY UPDATE",
 				  parameter_text(workspace));
-	others = STATEMENT_RUN("SELECT FROM falukeys.members AS other"
+	others = SPI_OWNER_RUN("SELECT FROM falukeys.members AS other"
 						   " WHERE workspace_id = $1 AND member <> $2 AND role = 'administrator'"
 						   " AND EXISTS (SELECT FROM pg_roles WHERE pg_roles.oid = other.member)"
 						   " FOR UPDATE",
 						   parameter_text(workspace),
 						   (Parameter) {REGROLEOID, member, false});
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	if (others == 0)
 		guards_refuse("the last administrator of a workspace is neither removed nor demoted",
 					  "Add another administrator first, with falukeys.add_member().");
@@ -279,7 +279,7 @@ Datum
 guards_members_after(PG_FUNCTION_ARGS)
 {
 	TriggerRow	row;
-	Statement	statement;
+	SpiOwner	spi;
 	bool		null;
 	Oid			member;
 	char	   *name;
@@ -287,7 +287,7 @@ guards_members_after(PG_FUNCTION_ARGS)
 	row_begin(fcinfo, &row);
 	member = DatumGetObjectId(row_old_value(&row, "member", &null));
 	name = GetUserNameFromId(member, true);
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	if (row_is_delete(&row))
 		EVENTS_RECORD("member.removed", row_old_text(&row, "workspace_id"), NULL,
 					  {"member", name});
@@ -295,6 +295,6 @@ guards_members_after(PG_FUNCTION_ARGS)
 		EVENTS_RECORD("member.added", row_old_text(&row, "workspace_id"), NULL,
 					  {"member", name},
 					  {"role", catalog_enum_label(DatumGetObjectId(row_value(&row, "role", &null)))});
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	return PointerGetDatum(NULL);
 }

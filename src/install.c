@@ -3,7 +3,7 @@
  *		What the install script asks for: a schema that is ours alone, and objects
  *		on which nobody but their owner has a privilege.
  *
- * Calls statement.  These functions are dropped when the script ends.
+ * Calls spi_owner.  These functions are dropped when the script ends.
  */
 #include "postgres.h"
 
@@ -35,7 +35,7 @@
 #include "utils/syscache.h"
 
 #include "catalog.h"
-#include "statement.h"
+#include "spi_owner.h"
 
 PG_FUNCTION_INFO_V1(install_assert_schema_is_ours);
 PG_FUNCTION_INFO_V1(install_take_privileges);
@@ -107,11 +107,11 @@ check_nothing_else_is_in(Oid schema)
 static void
 check_privileges(Oid schema)
 {
-	Statement	statement;
+	SpiOwner	spi;
 	bool		null;
 
-	statement_begin_as(&statement, GetUserId());
-	if (STATEMENT_RUN("SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END"
+	spi_owner_begin_as(&spi, GetUserId());
+	if (SPI_OWNER_RUN("SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END"
 					  " FROM pg_catalog.pg_namespace AS n, pg_catalog.aclexplode(n.nspacl) AS a"
 					  " WHERE n.oid = $1 AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner"
 					  " AND NOT EXISTS (SELECT FROM pg_catalog.pg_default_acl AS d, pg_catalog.aclexplode(d.defaclacl) AS b"
@@ -123,9 +123,9 @@ check_privileges(Oid schema)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("others than its owner can create objects in schema \"%s\"", CATALOG_SCHEMA),
 				 errdetail("%s has the privilege CREATE on it.",
-						   TextDatumGetCString(statement_result(1, &null))),
+						   TextDatumGetCString(spi_owner_result(1, &null))),
 				 errhint("Revoke it, commit, and create the extension again.")));
-	statement_end(&statement);
+	spi_owner_end(&spi);
 }
 
 /* Made by this transaction, and so seen by no one yet */
@@ -230,12 +230,12 @@ static const char *const missing_statements =
 static uint64
 run_missing_statements(Oid schema)
 {
-	uint64		count = STATEMENT_RUN(missing_statements, parameter_oid(schema),
+	uint64		count = SPI_OWNER_RUN(missing_statements, parameter_oid(schema),
 									  parameter_string(CATALOG_SCHEMA));
 	SPITupleTable *table = SPI_tuptable;
 
 	for (uint64 i = 0; i < count; i++)
-		statement_run(SPI_getvalue(table->vals[i], table->tupdesc, 1), 0, NULL);
+		spi_owner_run(SPI_getvalue(table->vals[i], table->tupdesc, 1), 0, NULL);
 	return count;
 }
 
@@ -243,16 +243,16 @@ Datum
 install_take_privileges(PG_FUNCTION_ARGS)
 {
 	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, false);
-	Statement	statement;
+	SpiOwner	spi;
 
-	statement_begin_as(&statement, GetUserId());
+	spi_owner_begin_as(&spi, GetUserId());
 	if (run_missing_statements(schema) > 0)
 	{
 		CommandCounterIncrement();
 		if (run_missing_statements(schema) > 0)
 			elog(ERROR, "privileges in schema \"%s\" could not be taken back", CATALOG_SCHEMA);
 	}
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	/* Others see that the privileges are taken when we commit, which is not long now. */
 	check_schema_is_empty(schema);
 	PG_RETURN_VOID();

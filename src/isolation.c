@@ -2,7 +2,7 @@
  * isolation.c
  *		Application tables whose rows only their own workspace and mode touch.
  *
- * Calls identity, result and statement.  What is done to the table is done as
+ * Calls identity, result and spi_owner.  What is done to the table is done as
  * its owner, never as the caller or the owner of falukeys: isolation_before
  * says what holds of text that an owner can write.  The policies compare columns
  * with one subquery, which is answered once a query and can be looked up in an
@@ -31,7 +31,7 @@
 #include "identity.h"
 #include "isolation_before.h"
 #include "result.h"
-#include "statement.h"
+#include "spi_owner.h"
 
 #define PERMISSIVE_POLICY	"falukeys_isolation"
 #define READ_POLICY			"falukeys_isolation_read"
@@ -225,7 +225,7 @@ condition(const char *workspace_column, const char *mode_column, bool mode_is_te
 static bool
 has_policy(const Target *target, const char *name)
 {
-	return STATEMENT_RUN("SELECT FROM pg_policy WHERE polrelid = $1 AND polname = $2",
+	return SPI_OWNER_RUN("SELECT FROM pg_policy WHERE polrelid = $1 AND polname = $2",
 						 (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false},
 						 parameter_string(name)) > 0;
 }
@@ -260,7 +260,7 @@ check_not_isolated(const Target *target, bool kept)
 static void
 run(const char *sql)
 {
-	statement_run(sql, 0, NULL);
+	spi_owner_run(sql, 0, NULL);
 }
 
 /*
@@ -273,7 +273,7 @@ static bool
 permit(const Target *target, const char *read, const char *write)
 {
 	if (target->row_security &&
-		STATEMENT_RUN("SELECT FROM pg_policy WHERE polrelid = $1 AND polpermissive",
+		SPI_OWNER_RUN("SELECT FROM pg_policy WHERE polrelid = $1 AND polpermissive",
 					  (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false}) > 0)
 		return false;
 	run(psprintf("CREATE POLICY " PERMISSIVE_POLICY " ON %s USING (true OR (%s)) WITH CHECK (true OR (%s))",
@@ -298,7 +298,7 @@ restrict_to_identity(const Target *target, const char *read, const char *write)
 static void
 warn_of_truncate(const Target *target)
 {
-	if (STATEMENT_RUN("SELECT FROM pg_class, aclexplode(relacl) AS a WHERE pg_class.oid = $1"
+	if (SPI_OWNER_RUN("SELECT FROM pg_class, aclexplode(relacl) AS a WHERE pg_class.oid = $1"
 					  " AND a.privilege_type = 'TRUNCATE' AND a.grantee <> relowner",
 					  (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false}) > 0)
 		ereport(WARNING,
@@ -326,7 +326,7 @@ warn_of_truncate(const Target *target)
 static void
 warn_of_actions(const Target *target, const Columns *columns)
 {
-	uint64		count = STATEMENT_RUN(CROSSING_CONSTRAINTS,
+	uint64		count = SPI_OWNER_RUN(CROSSING_CONSTRAINTS,
 									  (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false},
 									  (Parameter) {INT2OID, Int16GetDatum(columns->workspace), false},
 									  (Parameter) {INT2OID, Int16GetDatum(columns->mode), false});
@@ -408,19 +408,19 @@ isolation_isolate_table(PG_FUNCTION_ARGS)
 	Columns		columns;
 	TableBefore before;
 	bool		kept;
-	Statement	statement;
+	SpiOwner	spi;
 
 	find_columns(fcinfo, table, &columns);
 	table_close(table, NoLock);
 	kept = isolation_before_kept(target.table);
 
-	statement_begin_as(&statement, target.owner);
+	spi_owner_begin_as(&spi, target.owner);
 	check_not_isolated(&target, kept);
-	note_before(&target, &columns, statement.caller_context, &before);
+	note_before(&target, &columns, spi.caller_context, &before);
 	before.permitted = isolate(fcinfo, &target, &columns);
 	warn_of_truncate(&target);
 	warn_of_actions(&target, &columns);
-	statement_end(&statement);
+	spi_owner_end(&spi);
 
 	isolation_before_keep(target.table, &before);
 	PG_RETURN_VOID();
@@ -476,9 +476,9 @@ find_policy_columns(const Target *target, Columns *columns)
 
 	columns->workspace = InvalidAttrNumber;
 	columns->mode = InvalidAttrNumber;
-	if (STATEMENT_RUN("SELECT polqual FROM pg_policy WHERE polrelid = $1 AND polname = '" READ_POLICY "'",
+	if (SPI_OWNER_RUN("SELECT polqual FROM pg_policy WHERE polrelid = $1 AND polname = '" READ_POLICY "'",
 					  (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false}) > 0)
-		expression = statement_result(1, &null);
+		expression = spi_owner_result(1, &null);
 	if (!null)
 		(void) find_first_columns(stringToNode(TextDatumGetCString(expression)), columns);
 	if (may_hold(target->table, columns->workspace, false) && may_hold(target->table, columns->mode, true))
@@ -522,18 +522,18 @@ isolation_release_table(PG_FUNCTION_ARGS)
 	Target		target;
 	Columns		columns;
 	TableBefore before;
-	Statement	statement;
+	SpiOwner	spi;
 	bool		known;
 
 	table_close(lock_target(fcinfo, &target), NoLock);
 	known = isolation_before_take(target.table, &before);
 
-	statement_begin_as(&statement, target.owner);
+	spi_owner_begin_as(&spi, target.owner);
 	if (!known)
 		refuse_release(&target);
 	find_policy_columns(&target, &columns);
 	drop_policies(&target, before.permitted);
 	isolation_before_restore(target.table, &before, columns.workspace, columns.mode);
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	PG_RETURN_VOID();
 }

@@ -2,7 +2,7 @@
  * isolation_before.c
  *		How tables were before they were isolated.
  *
- * Calls statement.  It is kept in a table of ours, since what is kept with the
+ * Calls spi_owner.  It is kept in a table of ours, since what is kept with the
  * application's table is its owner's to write, and release_table is also called
  * by superusers.  Even so a default comes back as one parsed expression, by the
  * hand of the owner, and never as the text of a statement.
@@ -21,7 +21,7 @@
 #include "utils/ruleutils.h"
 
 #include "isolation_before.h"
-#include "statement.h"
+#include "spi_owner.h"
 
 /* Whoever calls release_table may have others than who called isolate_table. */
 static const struct
@@ -38,7 +38,7 @@ static const struct
 	{"extra_float_digits", "3"},
 };
 
-/* Until statement_end */
+/* Until spi_owner_end */
 static void
 fix_settings(void)
 {
@@ -144,13 +144,13 @@ isolation_before_restore(Oid table, const TableBefore *before,
 bool
 isolation_before_kept(Oid table)
 {
-	Statement	statement;
+	SpiOwner	spi;
 	bool		kept;
 
-	statement_begin(&statement);
-	kept = STATEMENT_RUN("SELECT FROM falukeys.isolated_tables WHERE target = $1",
+	spi_owner_begin(&spi);
+	kept = SPI_OWNER_RUN("SELECT FROM falukeys.isolated_tables WHERE target = $1",
 						 (Parameter) {REGCLASSOID, ObjectIdGetDatum(table), false}) > 0;
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	return kept;
 }
 
@@ -158,7 +158,7 @@ isolation_before_kept(Oid table)
 static void
 forget_dropped(void)
 {
-	statement_run("DELETE FROM falukeys.isolated_tables WHERE target IN"
+	spi_owner_run("DELETE FROM falukeys.isolated_tables WHERE target IN"
 				  " (SELECT target FROM falukeys.isolated_tables AS i"
 				  " WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.target)"
 				  " FOR UPDATE OF i SKIP LOCKED)", 0, NULL);
@@ -167,11 +167,11 @@ forget_dropped(void)
 void
 isolation_before_keep(Oid table, const TableBefore *before)
 {
-	Statement	statement;
+	SpiOwner	spi;
 
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	forget_dropped();
-	STATEMENT_RUN("INSERT INTO falukeys.isolated_tables"
+	SPI_OWNER_RUN("INSERT INTO falukeys.isolated_tables"
 				  " (target, row_security, forced, permitted, workspace_default, mode_default)"
 				  " VALUES ($1, $2, $3, $4, $5, $6)",
 				  (Parameter) {REGCLASSOID, ObjectIdGetDatum(table), false},
@@ -179,16 +179,16 @@ isolation_before_keep(Oid table, const TableBefore *before)
 				  parameter_boolean(before->permitted),
 				  parameter_string(before->workspace_default),
 				  parameter_string(before->mode_default));
-	statement_end(&statement);
+	spi_owner_end(&spi);
 }
 
 static char *
-result_string(const Statement *statement, int column)
+result_string(const SpiOwner *spi, int column)
 {
 	bool		null;
-	Datum		value = statement_result(column, &null);
+	Datum		value = spi_owner_result(column, &null);
 
-	return null ? NULL : MemoryContextStrdup(statement->caller_context, TextDatumGetCString(value));
+	return null ? NULL : MemoryContextStrdup(spi->caller_context, TextDatumGetCString(value));
 }
 
 static bool
@@ -196,17 +196,17 @@ result_boolean(int column)
 {
 	bool		null;
 
-	return DatumGetBool(statement_result(column, &null)) && !null;
+	return DatumGetBool(spi_owner_result(column, &null)) && !null;
 }
 
 bool
 isolation_before_take(Oid table, TableBefore *before)
 {
-	Statement	statement;
+	SpiOwner	spi;
 	bool		found;
 
-	statement_begin(&statement);
-	found = STATEMENT_RUN("DELETE FROM falukeys.isolated_tables WHERE target = $1"
+	spi_owner_begin(&spi);
+	found = SPI_OWNER_RUN("DELETE FROM falukeys.isolated_tables WHERE target = $1"
 						  " RETURNING row_security, forced, permitted, workspace_default, mode_default",
 						  (Parameter) {REGCLASSOID, ObjectIdGetDatum(table), false}) > 0;
 	if (found)
@@ -214,9 +214,9 @@ isolation_before_take(Oid table, TableBefore *before)
 		before->row_security = result_boolean(1);
 		before->forced = result_boolean(2);
 		before->permitted = result_boolean(3);
-		before->workspace_default = result_string(&statement, 4);
-		before->mode_default = result_string(&statement, 5);
+		before->workspace_default = result_string(&spi, 4);
+		before->mode_default = result_string(&spi, 5);
 	}
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	return found;
 }

@@ -20,8 +20,8 @@ typedef struct TableBefore
 } TableBefore;
 
 /*
- * These two belong between statement_begin_as the table's owner and
- * statement_end.  A default is written and read under the same settings.
+ * These two belong between spi_owner_begin_as the table's owner and
+ * spi_owner_end.  A default is written and read under the same settings.
  */
 extern char *isolation_before_default(Relation table, AttrNumber column);
 extern void isolation_before_restore(Oid table, const TableBefore *before,

@@ -24,7 +24,7 @@
 #include "lifecycle.h"
 #include "registration.h"
 #include "result.h"
-#include "statement.h"
+#include "spi_owner.h"
 #include "vault.h"
 
 #define MAX_TTL_HOURS	24
@@ -97,7 +97,7 @@ keys_create(PG_FUNCTION_ARGS)
 	char		kind;
 	char		mode;
 	bool		reveal;
-	Statement	statement;
+	SpiOwner	spi;
 	text	   *id;
 	Datum		result;
 
@@ -118,11 +118,11 @@ keys_create(PG_FUNCTION_ARGS)
 	check_validity(&draft);
 	registration_check_workspace(workspace, mode);
 
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	id = registration_create(&draft, kind, mode, reveal, &key);
-	MemoryContextSwitchTo(statement.caller_context);
+	MemoryContextSwitchTo(spi.caller_context);
 	result = keys_id_and_text(fcinfo, id, reveal ? key->text : NULL);
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	return result;
 }
 
@@ -258,7 +258,7 @@ keys_create_temporary(PG_FUNCTION_ARGS)
 	KeyDraft	draft;
 	PlainKey   *key;
 	char		mode;
-	Statement	statement;
+	SpiOwner	spi;
 	text	   *id;
 	Datum		result;
 
@@ -280,13 +280,13 @@ keys_create_temporary(PG_FUNCTION_ARGS)
 		access_check_workspace(workspace, ACCESS_DEVELOPER);
 	registration_check_workspace(workspace, mode);
 
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	key = apikey_generate('t', mode);
 	draft.secret = key->handle;
 	id = registration_insert(&draft, "key.created");
-	MemoryContextSwitchTo(statement.caller_context);
+	MemoryContextSwitchTo(spi.caller_context);
 	result = keys_id_and_text(fcinfo, id, key->text);
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	return result;
 }
 
@@ -294,7 +294,7 @@ static text *
 import(FunctionCallInfo fcinfo, const text *workspace, const ApiKey *secret, const text *public_key)
 {
 	KeyDraft	draft;
-	Statement	statement;
+	SpiOwner	spi;
 	text	   *id;
 
 	if (secret->kind == 't')
@@ -310,11 +310,11 @@ import(FunctionCallInfo fcinfo, const text *workspace, const ApiKey *secret, con
 	check_validity(&draft);
 	registration_check_workspace(workspace, secret->mode);
 
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	id = registration_insert(&draft, "key.imported");
-	MemoryContextSwitchTo(statement.caller_context);
+	MemoryContextSwitchTo(spi.caller_context);
 	id = cstring_to_text(text_to_cstring(id));
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	return id;
 }
 
@@ -346,7 +346,7 @@ keys_import_digest(PG_FUNCTION_ARGS)
 
 /*
  * Waits for whoever is just rolling the key, and answers its secret as of now;
- * within a statement_begin.
+ * within a spi_owner_begin.
  */
 static ApiKey
 lock_secret(const text *key_id)
@@ -367,7 +367,7 @@ static text *
 reveal_live(const text *key_id, const KeyFacts *facts, const text *saved_in)
 {
 	text	   *workspace = cstring_to_text(facts->workspace_id.text);
-	Statement	statement;
+	SpiOwner	spi;
 	ApiKey		secret;
 	text	   *revealed;
 
@@ -375,48 +375,48 @@ reveal_live(const text *key_id, const KeyFacts *facts, const text *saved_in)
 	PreventCommandDuringRecovery("reveal_key() of a live secret");
 
 	store_lock_for_writing();
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	secret = lock_secret(key_id);
-	STATEMENT_RUN("UPDATE falukeys.keys SET saved_in = $2 WHERE id = $1 AND $2 IS NOT NULL",
+	SPI_OWNER_RUN("UPDATE falukeys.keys SET saved_in = $2 WHERE id = $1 AND $2 IS NOT NULL",
 				  parameter_text(key_id), parameter_text(saved_in));
 	EVENTS_RECORD("key.revealed", workspace, key_id,
 				  {"saved_in", saved_in ? text_to_cstring(saved_in) : NULL});
-	MemoryContextSwitchTo(statement.caller_context);
+	MemoryContextSwitchTo(spi.caller_context);
 	revealed = vault_reveal(key_id, &secret, saved_in);
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	return revealed;
 }
 
 static void
 note_saved_in(const text *key_id, const text *saved_in)
 {
-	Statement	statement;
+	SpiOwner	spi;
 
 	if (saved_in == NULL)
 		return;
 	PreventCommandIfReadOnly("reveal_key() with \"saved_in\"");
 	store_lock_for_writing();
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
-	STATEMENT_RUN("UPDATE falukeys.keys SET saved_in = $2 WHERE id = $1",
+	SPI_OWNER_RUN("UPDATE falukeys.keys SET saved_in = $2 WHERE id = $1",
 				  parameter_text(key_id), parameter_text(saved_in));
-	statement_end(&statement);
+	spi_owner_end(&spi);
 }
 
 static text *
 reveal_public(const text *key_id)
 {
-	Statement	statement;
+	SpiOwner	spi;
 	text	   *revealed;
 	bool		null;
 
-	statement_begin(&statement);
-	if (STATEMENT_RUN("SELECT public_key FROM falukeys.keys WHERE id = $1 AND public_key IS NOT NULL",
+	spi_owner_begin(&spi);
+	if (SPI_OWNER_RUN("SELECT public_key FROM falukeys.keys WHERE id = $1 AND public_key IS NOT NULL",
 					  parameter_text(key_id)) == 0)
 		access_deny_key(key_id);
-	MemoryContextSwitchTo(statement.caller_context);
-	revealed = DatumGetTextPCopy(statement_result(1, &null));
-	statement_end(&statement);
+	MemoryContextSwitchTo(spi.caller_context);
+	revealed = DatumGetTextPCopy(spi_owner_result(1, &null));
+	spi_owner_end(&spi);
 	return revealed;
 }
 
@@ -460,18 +460,18 @@ keys_annotate(PG_FUNCTION_ARGS)
 	text	   *saved_in = argument_stored_text(fcinfo, 2, "saved_in");
 	Datum		meta = argument_stored_meta(fcinfo, 3, "meta");
 	KeyFacts	facts;
-	Statement	statement;
+	SpiOwner	spi;
 
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
-	STATEMENT_RUN("UPDATE falukeys.keys SET description = coalesce($2, description),"
+	SPI_OWNER_RUN("UPDATE falukeys.keys SET description = coalesce($2, description),"
 				  " saved_in = coalesce($3, saved_in), meta = coalesce($4, meta) WHERE id = $1",
 				  parameter_text(key_id),
 				  parameter_text(description),
 				  parameter_text(saved_in),
 				  (Parameter) {JSONBOID, meta, meta == 0});
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	PG_RETURN_VOID();
 }

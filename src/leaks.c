@@ -16,7 +16,7 @@
 #include "lifecycle.h"
 #include "precedence.h"
 #include "registration.h"
-#include "statement.h"
+#include "spi_owner.h"
 #include "store.h"
 #include "verdict.h"
 
@@ -35,7 +35,7 @@ reissue(const text *key_id, const KeyFacts *facts)
 static void
 end_key(const text *key_id, text *source)
 {
-	STATEMENT_RUN("UPDATE falukeys.keys SET compromised_at = $2,"
+	SPI_OWNER_RUN("UPDATE falukeys.keys SET compromised_at = $2,"
 				  " revoke_reason = coalesce(revoke_reason, $3)"
 				  " WHERE id = $1 AND compromised_at IS NULL",
 				  parameter_text(key_id),
@@ -67,17 +67,17 @@ report_retired(const text *key_id, const ApiKey *secret, const KeyFacts *facts, 
 static bool
 report_key(const text *key_id, const ApiKey *secret, text *source)
 {
-	Statement	statement;
+	SpiOwner	spi;
 	VerdictRequest nothing = {0};
 	StoreReader reader;
 	Verdict		verdict;
 	KeyFacts	facts;
 
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	if (!precedence_lock(PRECEDENCE_KEY_AND_SECRET, key_id, "report_compromised_key") ||
 		!lifecycle_read_key(key_id, &facts))
 	{
-		statement_end(&statement);
+		spi_owner_end(&spi);
 		return false;
 	}
 	store_reader_begin(&reader);
@@ -95,7 +95,7 @@ report_key(const text *key_id, const ApiKey *secret, text *source)
 	}
 	else
 		end_key(key_id, source);
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	return true;
 }
 

@@ -22,7 +22,7 @@
 #include "keys.h"
 #include "lifecycle.h"
 #include "registration.h"
-#include "statement.h"
+#include "spi_owner.h"
 #include "store.h"
 
 #define MAX_PURGE_YEARS	1000
@@ -155,7 +155,7 @@ lifecycle_roll(PG_FUNCTION_ARGS)
 	PlainKey   *key;
 	TimestampTz valid_until;
 	bool		reveal;
-	Statement	statement;
+	SpiOwner	spi;
 	Datum		result;
 
 	argument_require(fcinfo, 1, "grace");
@@ -164,7 +164,7 @@ lifecycle_roll(PG_FUNCTION_ARGS)
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	lifecycle_lock_key(PRECEDENCE_KEY_AND_SECRET, key_id, NULL);
 	if (!lifecycle_read_key(key_id, &facts))
 		access_deny_key(key_id);
@@ -176,9 +176,9 @@ lifecycle_roll(PG_FUNCTION_ARGS)
 	EVENTS_RECORD("key.rolled", cstring_to_text(facts.workspace_id.text), key_id,
 				  {"valid_until", timestamptz_to_str(valid_until)});
 	registration_keep(key_id, key, reveal);
-	MemoryContextSwitchTo(statement.caller_context);
+	MemoryContextSwitchTo(spi.caller_context);
 	result = keys_id_and_text(fcinfo, key_id, reveal ? key->text : NULL);
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	return result;
 }
 
@@ -187,28 +187,28 @@ lifecycle_end_grace(PG_FUNCTION_ARGS)
 {
 	text	   *key_id = argument_text(fcinfo, 0, "key_id");
 	KeyFacts	facts;
-	Statement	statement;
+	SpiOwner	spi;
 
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	if (end_graces(key_id) > 0)
 		events_record("key.grace_ended", cstring_to_text(facts.workspace_id.text), key_id, 0, NULL);
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	PG_RETURN_VOID();
 }
 
 static void
 set_disabled(const text *key_id, bool disabled, const char *stop)
 {
-	Statement	statement;
+	SpiOwner	spi;
 
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, stop);
-	STATEMENT_RUN("UPDATE falukeys.keys SET disabled = $2 WHERE id = $1 AND disabled <> $2",
+	SPI_OWNER_RUN("UPDATE falukeys.keys SET disabled = $2 WHERE id = $1 AND disabled <> $2",
 				  parameter_text(key_id), parameter_boolean(disabled));
-	statement_end(&statement);
+	spi_owner_end(&spi);
 }
 
 Datum
@@ -241,19 +241,19 @@ lifecycle_revoke(PG_FUNCTION_ARGS)
 	text	   *key_id = argument_text(fcinfo, 0, "key_id");
 	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	KeyFacts	facts;
-	Statement	statement;
+	SpiOwner	spi;
 	uint64		revoked;
 
 	precedence_lock_tables("revoke_key", ACCESS_OPERATOR);
 	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, "revoke_key");
-	revoked = STATEMENT_RUN("UPDATE falukeys.keys SET revoked_at = $2, revoke_reason = $3"
+	revoked = SPI_OWNER_RUN("UPDATE falukeys.keys SET revoked_at = $2, revoke_reason = $3"
 							" WHERE id = $1 AND revoked_at IS NULL",
 							parameter_text(key_id),
 							parameter_timestamp(GetCurrentTimestamp()),
 							parameter_text(reason));
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	if (revoked == 0)
 		ereport(NOTICE,
 				(errmsg("key \"%s\" is revoked already", argument_shown(key_id))));
@@ -280,7 +280,7 @@ lifecycle_set_validity(PG_FUNCTION_ARGS)
 {
 	text	   *key_id = argument_text(fcinfo, 0, "key_id");
 	KeyFacts	facts;
-	Statement	statement;
+	SpiOwner	spi;
 
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
@@ -288,7 +288,7 @@ lifecycle_set_validity(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 
 	/* The bound that stays may just be changed by someone else. */
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	if (!lifecycle_read_key(key_id, &facts))
 		access_deny_key(key_id);
@@ -301,11 +301,11 @@ lifecycle_set_validity(PG_FUNCTION_ARGS)
 		facts.expires_at = PG_GETARG_TIMESTAMPTZ(2);
 	check_bounds(facts.not_before, facts.expires_at, PG_ARGISNULL(1) ? "expires_at" : "not_before");
 
-	STATEMENT_RUN("UPDATE falukeys.keys SET not_before = nullif($2, '-infinity'),"
+	SPI_OWNER_RUN("UPDATE falukeys.keys SET not_before = nullif($2, '-infinity'),"
 				  " expires_at = nullif($3, 'infinity') WHERE id = $1",
 				  parameter_text(key_id),
 				  parameter_timestamp(facts.not_before), parameter_timestamp(facts.expires_at));
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	PG_RETURN_VOID();
 }
 
@@ -315,7 +315,7 @@ lifecycle_purge(PG_FUNCTION_ARGS)
 {
 	Interval	none = {0};
 	Interval	limit = {.month = MAX_PURGE_YEARS * MONTHS_PER_YEAR};
-	Statement	statement;
+	SpiOwner	spi;
 	uint64		purged;
 
 	access_check_level("purge_keys", ACCESS_OPERATOR, ACCESS_OPERATOR);
@@ -331,7 +331,7 @@ lifecycle_purge(PG_FUNCTION_ARGS)
 	 * wait for no one: a key that is just being changed is left to the next purge.
 	 */
 	LockRelationOid(catalog_relation(CATALOG_KEY_USAGE), ShareRowExclusiveLock);
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	purged = GUARDS_RUN_WITH_PASS(GUARD_PASS_PURGE,
 								  "WITH ended AS MATERIALIZED (SELECT id FROM falukeys.keys WHERE kind = 'temporary'"
 								  " AND least(expires_at, revoked_at, compromised_at) < clock_timestamp() - $1"
@@ -342,6 +342,6 @@ lifecycle_purge(PG_FUNCTION_ARGS)
 								  " INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until)"
 								  " SELECT secret, id, clock_timestamp(), clock_timestamp() FROM purged",
 								  parameter_interval(PG_GETARG_INTERVAL_P(0)));
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	PG_RETURN_INT64((int64) purged);
 }

@@ -12,7 +12,7 @@
 #include "store.h"
 
 /*
- * Within a statement_begin: locks the row of a key that current_user may change.
+ * Within a spi_owner_begin: locks the row of a key that current_user may change.
  * One that was purged since that was checked is as one that never was.
  */
 extern void lifecycle_lock_key(PrecedenceRow row, const text *key_id, const char *stop);

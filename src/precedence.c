@@ -2,7 +2,7 @@
  * precedence.c
  *		What writers have locked, and who need not wait for them.
  *
- * Rules floor: calls access, store, statement and lock_tag.  Whoever changes a key or a
+ * Rules floor: calls access, store, spi_owner and lock_tag.  Whoever changes a key or a
  * workspace first locks its row here, and holds it until the transaction ends:
  * for as long as its owner likes.  So a stop by the platform waits for no more
  * than HOLD_UP_LIMIT, and then ends the transactions that hold it up, as a
@@ -39,7 +39,7 @@
 #include "access.h"
 #include "lock_tag.h"
 #include "precedence.h"
-#include "statement.h"
+#include "spi_owner.h"
 
 #define HOLD_UP_LIMIT		2000	/* ms; doc/operations.md names it */
 #define PAUSE				20		/* ms */
@@ -146,7 +146,7 @@ end_transaction_of(Claim *claim, int pid, Oid role)
 					pid, GetUserNameFromId(role, true) ? GetUserNameFromId(role, true) : "?",
 					claim->stop),
 			 errdetail("Its transaction has locked what role \"%s\" is to stop.",
-					   GetUserNameFromId(statement_actor(), false))));
+					   GetUserNameFromId(spi_owner_actor(), false))));
 #ifdef HAVE_SETSID
 	(void) kill(-pid, SIGTERM);
 #else
@@ -257,7 +257,7 @@ pause_briefly(const Claim *claim)
 static bool
 try_lock(const Claim *claim)
 {
-	return STATEMENT_RUN(rows[claim->row].try, parameter_text(claim->id)) > 0;
+	return SPI_OWNER_RUN(rows[claim->row].try, parameter_text(claim->id)) > 0;
 }
 
 /* In the server's own way, so that deadlocks are noticed */
@@ -384,7 +384,7 @@ lock_table_first(Oid table, void *context)
 void
 precedence_lock_tables(const char *stop, AccessLevel level)
 {
-	Claim		claim = {.stop = stop,.rank = rank_of(statement_actor()),.since = GetCurrentTimestamp()};
+	Claim		claim = {.stop = stop,.rank = rank_of(spi_owner_actor()),.since = GetCurrentTimestamp()};
 
 	if (claim.rank < (level == ACCESS_VERIFIER ? RANK_VERIFIER : RANK_PLATFORM))
 		store_lock_for_writing();
@@ -401,11 +401,11 @@ precedence_lock(PrecedenceRow row, const text *id, const char *stop)
 	lock_tag_of_value(&claim.gate, LOCK_GATE, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
 	if (stop != NULL)
 	{
-		claim.rank = rank_of(statement_actor());
+		claim.rank = rank_of(spi_owner_actor());
 		if (claim.rank > RANK_TENANT)
 			return lock_first(&claim);
 	}
 	if (rank_of(MyProc->roleId) == RANK_TENANT)
 		pass_gate(&claim);
-	return STATEMENT_RUN(rows[row].wait, parameter_text(id)) > 0;
+	return SPI_OWNER_RUN(rows[row].wait, parameter_text(id)) > 0;
 }

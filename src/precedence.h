@@ -26,7 +26,7 @@ typedef enum PrecedenceRow
 extern void precedence_lock_tables(const char *stop, AccessLevel level);
 
 /*
- * Within a statement_begin: locks a row until the transaction ends, and answers
+ * Within a spi_owner_begin: locks a row until the transaction ends, and answers
  * whether it is there.  A stop is called by its function's name, NULL for all
  * else: one by the platform ends the transactions of others that hold it up.
  */

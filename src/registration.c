@@ -2,7 +2,7 @@
  * registration.c
  *		Bringing keys into the tables.
  *
- * Rules floor: calls store, vault, statement and events.  Functions that create
+ * Rules floor: calls store, vault, spi_owner and events.  Functions that create
  * and import come here, and so do the triggers that make a workspace's pairs.
  */
 #include "postgres.h"
@@ -95,14 +95,14 @@ check_permissions_exist(ArrayType *permissions)
 {
 	bool		null;
 
-	if (STATEMENT_RUN("SELECT asked FROM unnest($1) AS asked"
+	if (SPI_OWNER_RUN("SELECT asked FROM unnest($1) AS asked"
 					  " WHERE asked NOT IN (SELECT name FROM falukeys.permissions) LIMIT 1",
 					  parameter_array(TEXTARRAYOID, permissions)) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must be an array of defined permissions", "permissions"),
 				 errdetail("\"%s\" is not one.",
-						   argument_shown(DatumGetTextPP(statement_result(1, &null)))),
+						   argument_shown(DatumGetTextPP(spi_owner_result(1, &null)))),
 				 errhint("Define it with falukeys.define_permission().")));
 }
 
@@ -110,9 +110,9 @@ void
 registration_set_permissions(const text *key_id, ArrayType *permissions)
 {
 	check_permissions_exist(permissions);
-	STATEMENT_RUN("DELETE FROM falukeys.key_permissions WHERE key_id = $1",
+	SPI_OWNER_RUN("DELETE FROM falukeys.key_permissions WHERE key_id = $1",
 				  parameter_text(key_id));
-	STATEMENT_RUN("INSERT INTO falukeys.key_permissions (key_id, permission)"
+	SPI_OWNER_RUN("INSERT INTO falukeys.key_permissions (key_id, permission)"
 				  " SELECT DISTINCT $1, asked FROM unnest($2) AS asked",
 				  parameter_text(key_id), parameter_array(TEXTARRAYOID, permissions));
 }
@@ -120,9 +120,9 @@ registration_set_permissions(const text *key_id, ArrayType *permissions)
 void
 registration_set_networks(const text *key_id, ArrayType *networks)
 {
-	STATEMENT_RUN("DELETE FROM falukeys.key_networks WHERE key_id = $1",
+	SPI_OWNER_RUN("DELETE FROM falukeys.key_networks WHERE key_id = $1",
 				  parameter_text(key_id));
-	STATEMENT_RUN("INSERT INTO falukeys.key_networks (key_id, network)"
+	SPI_OWNER_RUN("INSERT INTO falukeys.key_networks (key_id, network)"
 				  " SELECT DISTINCT $1, asked FROM unnest($2) AS asked",
 				  parameter_text(key_id), parameter_array(CIDRARRAYOID, networks));
 }
@@ -142,7 +142,7 @@ insert_restrictions(const text *id, const KeyDraft *draft)
 	if (draft->networks != NULL)
 		registration_set_networks(id, draft->networks);
 	if (draft->objects != NULL)
-		STATEMENT_RUN("INSERT INTO falukeys.key_objects (key_id, object_id)"
+		SPI_OWNER_RUN("INSERT INTO falukeys.key_objects (key_id, object_id)"
 					  " SELECT DISTINCT $1, asked FROM unnest($2) AS asked",
 					  parameter_text(id), parameter_array(TEXTARRAYOID, draft->objects));
 }
@@ -155,7 +155,7 @@ registration_insert(const KeyDraft *draft, const char *event)
 	Oid			mode = catalog_mode_oid(draft->secret.mode);
 
 	/* A conflict is ours to report: the server would show the digest. */
-	if (STATEMENT_RUN("INSERT INTO falukeys.keys (id, workspace_id, secret, kind, mode,"
+	if (SPI_OWNER_RUN("INSERT INTO falukeys.keys (id, workspace_id, secret, kind, mode,"
 					  " permissions_restricted, networks_restricted, not_before, expires_at,"
 					  " meta, imported, public_key, description, parent_key_id, parent_secret)"
 					  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"

@@ -11,7 +11,7 @@
 
 #include "apikey.h"
 #include "compat.h"
-#include "statement.h"
+#include "spi_owner.h"
 
 /* What a new key is to be; NULL pointers and infinite times: not said. */
 typedef struct KeyDraft
@@ -40,14 +40,14 @@ extern void registration_check_restrictions(const ArrayType *permissions,
 /* 55000 where the workspace takes no such key */
 extern void registration_check_workspace(const text *workspace, char mode);
 
-/* Within a statement_begin: a row for the draft, recorded as the event; its id */
+/* Within a spi_owner_begin: a row for the draft, recorded as the event; its id */
 extern text *registration_insert(const KeyDraft *draft, const char *event);
 
 /* The same for a new public or secret key, which is generated here */
 extern text *registration_create(KeyDraft *draft, char kind, char mode, bool reveal,
 								 PlainKey **key);
 
-/* Within a statement_begin: the rows that restrict a key, in place of those before */
+/* Within a spi_owner_begin: the rows that restrict a key, in place of those before */
 extern void registration_set_permissions(const text *key_id, ArrayType *permissions);
 extern void registration_set_networks(const text *key_id, ArrayType *networks);
 

@@ -17,7 +17,7 @@
 #include "guards.h"
 #include "lifecycle.h"
 #include "registration.h"
-#include "statement.h"
+#include "spi_owner.h"
 
 PG_FUNCTION_INFO_V1(restrictions_define_permission);
 PG_FUNCTION_INFO_V1(restrictions_restrict_key);
@@ -54,19 +54,19 @@ restrictions_define_permission(PG_FUNCTION_ARGS)
 {
 	text	   *name = argument_text(fcinfo, 0, "name");
 	text	   *description = argument_stored_text(fcinfo, 1, "description");
-	Statement	statement;
+	SpiOwner	spi;
 
 	argument_check_length("name", name, ARGUMENT_MAX_NAME);
 	if (!is_permission_name(name))
 		argument_refuse("name", "lower-case words joined by dots, such as messages.read");
 
-	statement_begin(&statement);
-	STATEMENT_RUN("INSERT INTO falukeys.permissions AS p (name, description) VALUES ($1, $2)"
+	spi_owner_begin(&spi);
+	SPI_OWNER_RUN("INSERT INTO falukeys.permissions AS p (name, description) VALUES ($1, $2)"
 				  " ON CONFLICT (name) DO UPDATE SET description = excluded.description"
 				  " WHERE excluded.description IS NOT NULL"
 				  " AND p.description IS DISTINCT FROM excluded.description",
 				  parameter_text(name), parameter_text(description));
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	PG_RETURN_VOID();
 }
 
@@ -98,7 +98,7 @@ restrictions_restrict_key(PG_FUNCTION_ARGS)
 	ArrayType  *permissions = argument_stored_array(fcinfo, 1, "permissions");
 	ArrayType  *networks = argument_stored_array(fcinfo, 2, "networks");
 	KeyFacts	facts;
-	Statement	statement;
+	SpiOwner	spi;
 
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
@@ -106,10 +106,10 @@ restrictions_restrict_key(PG_FUNCTION_ARGS)
 	if (permissions == NULL && networks == NULL)
 		PG_RETURN_VOID();
 
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	/* The row first: whoever else restricts the key waits for it. */
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
-	STATEMENT_RUN("UPDATE falukeys.keys SET permissions_restricted = permissions_restricted OR $2,"
+	SPI_OWNER_RUN("UPDATE falukeys.keys SET permissions_restricted = permissions_restricted OR $2,"
 				  " networks_restricted = networks_restricted OR $3 WHERE id = $1",
 				  parameter_text(key_id),
 				  parameter_boolean(permissions != NULL),
@@ -121,7 +121,7 @@ restrictions_restrict_key(PG_FUNCTION_ARGS)
 	EVENTS_RECORD("key.restricted", cstring_to_text(facts.workspace_id.text), key_id,
 				  {"permissions", array_shown(permissions, TEXTOID)},
 				  {"networks", array_shown(networks, CIDROID)});
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	PG_RETURN_VOID();
 }
 
@@ -130,21 +130,21 @@ clear(FunctionCallInfo fcinfo, const char *update, const char *delete, const cha
 {
 	text	   *key_id = argument_text(fcinfo, 0, "key_id");
 	KeyFacts	facts;
-	Statement	statement;
+	SpiOwner	spi;
 
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	if (facts.secret.kind == 't')
 		guards_refuse("a temporary key keeps its restrictions", "Create another one.");
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
-	if (STATEMENT_RUN(update, parameter_text(key_id)) > 0)
+	if (SPI_OWNER_RUN(update, parameter_text(key_id)) > 0)
 	{
-		STATEMENT_RUN(delete, parameter_text(key_id));
+		SPI_OWNER_RUN(delete, parameter_text(key_id));
 		EVENTS_RECORD("key.restricted", cstring_to_text(facts.workspace_id.text), key_id,
 					  {"cleared", what});
 	}
-	statement_end(&statement);
+	spi_owner_end(&spi);
 }
 
 Datum

@@ -2,7 +2,7 @@
  * usage_worker.c
  *		Moves what was counted of one database's keys to key_usage.
  *
- * What the server calls: calls usage_launcher, usage_counters, statement and
+ * What the server calls: calls usage_launcher, usage_counters, spi_owner and
  * catalog.
  *
  * A worker stays connected, so that it can flush when the server is shut down,
@@ -32,7 +32,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog.h"
-#include "statement.h"
+#include "spi_owner.h"
 #include "usage_counters.h"
 #include "usage_launcher.h"
 
@@ -138,7 +138,7 @@ write_taken(void)
 	}
 
 	/* A key may be purged by now, or its creation not be committed yet. */
-	written = STATEMENT_RUN("INSERT INTO falukeys.key_usage AS u"
+	written = SPI_OWNER_RUN("INSERT INTO falukeys.key_usage AS u"
 							" (key_id, uses, denials, last_used_at, last_retired_at, last_client)"
 							" SELECT k.id, t.uses, t.denials, t.used_at, t.retired_at, t.client"
 							" FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6))"
@@ -184,7 +184,7 @@ extension_exists(void)
 static int
 flush_in_transaction(uint32 *position)
 {
-	Statement	statement;
+	SpiOwner	spi;
 	int			count = 0;
 
 	StartTransactionCommand();
@@ -194,9 +194,9 @@ flush_in_transaction(uint32 *position)
 		taken_count = count = usage_take(taken, BATCH, position, GetTopTransactionId());
 		if (count > 0)
 		{
-			statement_begin(&statement);
+			spi_owner_begin(&spi);
 			write_taken();
-			statement_end(&statement);
+			spi_owner_end(&spi);
 		}
 	}
 	PopActiveSnapshot();

@@ -2,7 +2,7 @@
  * vault.c
  *		Sealed secrets, and their one-time opening.
  *
- * Storage floor: calls store, seal, binding, master_key, neighbours, statement
+ * Storage floor: calls store, seal, binding, master_key, neighbours, spi_owner
  * and standby.
  *
  * A transaction that reveals a live secret may roll back after its client has
@@ -32,14 +32,14 @@
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
-#include "binding.h"
 #include "argument.h"
+#include "binding.h"
 #include "compat.h"
 #include "master_key.h"
 #include "neighbours.h"
 #include "seal.h"
+#include "spi_owner.h"
 #include "standby.h"
-#include "statement.h"
 #include "store.h"
 #include "vault.h"
 
@@ -233,7 +233,7 @@ insert_row(const text *key_id, const ApiKey *secret, const Seal *seal,
 	SET_VARSIZE(value, VARHDRSZ + sizeof(Seal));
 	memcpy(VARDATA(value), seal, sizeof(Seal));
 	namestrcpy(&name, revealed_by);
-	STATEMENT_RUN("INSERT INTO falukeys.sealed_secrets (secret, key_id, seal, revealed_at, revealed_by)"
+	SPI_OWNER_RUN("INSERT INTO falukeys.sealed_secrets (secret, key_id, seal, revealed_at, revealed_by)"
 				  " VALUES ($1, $2, $3, $4, $5)",
 				  parameter_of("apikey", ApiKeyPGetDatum(secret), false),
 				  parameter_text(key_id),
@@ -268,7 +268,7 @@ vault_record_revealed(const text *key_id, const ApiKey *secret)
 	Seal		seal = {.version = SEAL_VERSION,.state = SEAL_SPENT};
 
 	insert_row(key_id, secret, &seal, GetCurrentTimestamp(),
-			   argument_role_name(statement_actor()));
+			   argument_role_name(spi_owner_actor()));
 }
 
 static bool
@@ -368,7 +368,7 @@ open_row(StoreScan *scan, const MasterKeys *keys, const char *key_id, bool once,
 	OpenResult	result;
 	XLogRecPtr	lsn = InvalidXLogRecPtr;
 
-	namestrcpy(&revealed_by, argument_role_name(statement_actor()));
+	namestrcpy(&revealed_by, argument_role_name(spi_owner_actor()));
 	fill_saved_in(filled, saved_in);
 	bound = !once || binding_here(&here);
 

@@ -11,7 +11,7 @@
 #include "binding.h"
 #include "master_key.h"
 
-/* Within a statement_begin: what a secret's one row says from now on. */
+/* Within a spi_owner_begin: what a secret's one row says from now on. */
 extern void vault_seal(const text *key_id, const PlainKey *key);
 extern void vault_record_revealed(const text *key_id, const ApiKey *secret);
 

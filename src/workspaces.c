@@ -2,7 +2,7 @@
  * workspaces.c
  *		Workspaces and their members.
  *
- * Calls access, precedence, statement and events.  These functions change one row each; the
+ * Calls access, precedence, spi_owner and events.  These functions change one row each; the
  * rest, the pairs of keys and what is recorded, follows from the triggers.
  */
 #include "postgres.h"
@@ -17,7 +17,7 @@
 #include "events.h"
 #include "guards.h"
 #include "precedence.h"
-#include "statement.h"
+#include "spi_owner.h"
 
 PG_FUNCTION_INFO_V1(workspaces_create);
 PG_FUNCTION_INFO_V1(workspaces_approve);
@@ -27,7 +27,7 @@ PG_FUNCTION_INFO_V1(workspaces_close);
 PG_FUNCTION_INFO_V1(workspaces_add_member);
 PG_FUNCTION_INFO_V1(workspaces_remove_member);
 
-/* Within a statement_begin */
+/* Within a spi_owner_begin */
 static void
 put_member(const text *workspace, Oid member, Datum role)
 {
@@ -35,14 +35,14 @@ put_member(const text *workspace, Oid member, Datum role)
 	Parameter	as = parameter_of("workspace_role", role, false);
 
 	/* An inserted row may be a restored one, so only who inserts can record it. */
-	if (STATEMENT_RUN("INSERT INTO falukeys.members (workspace_id, member, role) VALUES ($1, $2, $3)"
+	if (SPI_OWNER_RUN("INSERT INTO falukeys.members (workspace_id, member, role) VALUES ($1, $2, $3)"
 					  " ON CONFLICT (workspace_id, member) DO NOTHING",
 					  parameter_text(workspace), who, as) > 0)
 		EVENTS_RECORD("member.added", workspace, NULL,
 					  {"member", argument_role_name(member)},
 					  {"role", catalog_enum_label(DatumGetObjectId(role))});
 	else
-		STATEMENT_RUN("UPDATE falukeys.members SET role = $3"
+		SPI_OWNER_RUN("UPDATE falukeys.members SET role = $3"
 					  " WHERE workspace_id = $1 AND member = $2",
 					  parameter_text(workspace), who, as);
 }
@@ -52,7 +52,7 @@ workspaces_create(PG_FUNCTION_ARGS)
 {
 	text	   *name = argument_text(fcinfo, 0, "name");
 	Oid			administrator = InvalidOid;
-	Statement	statement;
+	SpiOwner	spi;
 	bool		null;
 	text	   *id;
 
@@ -66,32 +66,32 @@ workspaces_create(PG_FUNCTION_ARGS)
 	}
 
 	store_lock_for_writing();
-	statement_begin(&statement);
-	STATEMENT_RUN("INSERT INTO falukeys.workspaces (name) VALUES ($1) RETURNING id",
+	spi_owner_begin(&spi);
+	SPI_OWNER_RUN("INSERT INTO falukeys.workspaces (name) VALUES ($1) RETURNING id",
 				  parameter_text(name));
-	id = DatumGetTextPCopy(statement_result(1, &null));
+	id = DatumGetTextPCopy(spi_owner_result(1, &null));
 	if (OidIsValid(administrator))
 		put_member(id, administrator,
 				   ObjectIdGetDatum(catalog_enum_oid("workspace_role", "administrator")));
-	MemoryContextSwitchTo(statement.caller_context);
+	MemoryContextSwitchTo(spi.caller_context);
 	id = cstring_to_text(text_to_cstring(id));
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	PG_RETURN_TEXT_P(id);
 }
 
-/* Within a statement_begin: the state, with the row locked against another change */
+/* Within a spi_owner_begin: the state, with the row locked against another change */
 static WorkspaceState
 lock_workspace(const text *workspace, const char *stop)
 {
 	bool		null;
 
 	if (!precedence_lock(PRECEDENCE_WORKSPACE, workspace, stop) ||
-		STATEMENT_RUN("SELECT state FROM falukeys.workspaces WHERE id = $1",
+		SPI_OWNER_RUN("SELECT state FROM falukeys.workspaces WHERE id = $1",
 					  parameter_text(workspace)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("workspace \"%s\" does not exist", argument_shown(workspace))));
-	return catalog_workspace_state(DatumGetObjectId(statement_result(1, &null)));
+	return catalog_workspace_state(DatumGetObjectId(spi_owner_result(1, &null)));
 }
 
 static void
@@ -105,14 +105,14 @@ Datum
 workspaces_approve(PG_FUNCTION_ARGS)
 {
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
-	Statement	statement;
+	SpiOwner	spi;
 
 	store_lock_for_writing();
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	switch (lock_workspace(workspace, NULL))
 	{
 		case WORKSPACE_PENDING:
-			STATEMENT_RUN("UPDATE falukeys.workspaces SET state = 'approved' WHERE id = $1",
+			SPI_OWNER_RUN("UPDATE falukeys.workspaces SET state = 'approved' WHERE id = $1",
 						  parameter_text(workspace));
 			break;
 		case WORKSPACE_APPROVED:
@@ -126,7 +126,7 @@ workspaces_approve(PG_FUNCTION_ARGS)
 			guards_refuse("a closed workspace cannot be approved", "Create another one.");
 			break;
 	}
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	PG_RETURN_VOID();
 }
 
@@ -135,10 +135,10 @@ workspaces_suspend(PG_FUNCTION_ARGS)
 {
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
 	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
-	Statement	statement;
+	SpiOwner	spi;
 
 	precedence_lock_tables("suspend_workspace", ACCESS_OPERATOR);
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	switch (lock_workspace(workspace, "suspend_workspace"))
 	{
 		case WORKSPACE_SUSPENDED:
@@ -148,12 +148,12 @@ workspaces_suspend(PG_FUNCTION_ARGS)
 			guards_refuse("a closed workspace cannot be suspended", NULL);
 			break;
 		default:
-			STATEMENT_RUN("UPDATE falukeys.workspaces SET state = 'suspended', state_reason = $2"
+			SPI_OWNER_RUN("UPDATE falukeys.workspaces SET state = 'suspended', state_reason = $2"
 						  " WHERE id = $1",
 						  parameter_text(workspace),
 						  parameter_text(reason));
 	}
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	PG_RETURN_VOID();
 }
 
@@ -161,15 +161,15 @@ Datum
 workspaces_resume(PG_FUNCTION_ARGS)
 {
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
-	Statement	statement;
+	SpiOwner	spi;
 
 	store_lock_for_writing();
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	if (lock_workspace(workspace, NULL) != WORKSPACE_SUSPENDED)
 		guards_refuse("only a suspended workspace can be resumed", NULL);
-	STATEMENT_RUN("UPDATE falukeys.workspaces SET state = suspended_from WHERE id = $1",
+	SPI_OWNER_RUN("UPDATE falukeys.workspaces SET state = suspended_from WHERE id = $1",
 				  parameter_text(workspace));
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	PG_RETURN_VOID();
 }
 
@@ -178,18 +178,18 @@ workspaces_close(PG_FUNCTION_ARGS)
 {
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
 	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
-	Statement	statement;
+	SpiOwner	spi;
 
 	precedence_lock_tables("close_workspace", ACCESS_OPERATOR);
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	if (lock_workspace(workspace, "close_workspace") == WORKSPACE_CLOSED)
 		notice_nothing_to_do(workspace, "closed");
 	else
-		STATEMENT_RUN("UPDATE falukeys.workspaces SET state = 'closed', state_reason = $2"
+		SPI_OWNER_RUN("UPDATE falukeys.workspaces SET state = 'closed', state_reason = $2"
 					  " WHERE id = $1",
 					  parameter_text(workspace),
 					  parameter_text(reason));
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	PG_RETURN_VOID();
 }
 
@@ -198,16 +198,16 @@ workspaces_add_member(PG_FUNCTION_ARGS)
 {
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
 	Oid			member = argument_role(fcinfo, 1, "member");
-	Statement	statement;
+	SpiOwner	spi;
 
 	argument_require(fcinfo, 2, "role");
 	store_lock_for_writing();
 	access_check_workspace(workspace, ACCESS_ADMINISTRATOR);
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	/* The guard locks it after the member's row, so two of us would wait for each other. */
 	(void) lock_workspace(workspace, NULL);
 	put_member(workspace, member, PG_GETARG_DATUM(2));
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	PG_RETURN_VOID();
 }
 
@@ -217,19 +217,19 @@ workspaces_remove_member(PG_FUNCTION_ARGS)
 {
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
 	Oid			member;
-	Statement	statement;
+	SpiOwner	spi;
 	uint64		removed;
 
 	argument_require(fcinfo, 1, "member");
 	member = PG_GETARG_OID(1);
 	store_lock_for_writing();
 	access_check_workspace(workspace, ACCESS_ADMINISTRATOR);
-	statement_begin(&statement);
+	spi_owner_begin(&spi);
 	(void) lock_workspace(workspace, NULL);
-	removed = STATEMENT_RUN("DELETE FROM falukeys.members WHERE workspace_id = $1 AND member = $2",
+	removed = SPI_OWNER_RUN("DELETE FROM falukeys.members WHERE workspace_id = $1 AND member = $2",
 							parameter_text(workspace),
 							(Parameter) {REGROLEOID, ObjectIdGetDatum(member), false});
-	statement_end(&statement);
+	spi_owner_end(&spi);
 	if (removed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

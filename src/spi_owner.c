@@ -1,6 +1,6 @@
 /*
- * statement.c
- *		Relational statements on our own tables, run as their owner.
+ * spi_owner.c
+ *		SPI as the owner of our tables.
  *
  * Ground floor: calls catalog and triggers.  A caller has no privilege on our tables: after
  * access has decided by its role, the statements run as the tables' owner, as
@@ -21,26 +21,26 @@
 #include "utils/syscache.h"
 
 #include "catalog.h"
-#include "statement.h"
+#include "spi_owner.h"
 #include "triggers.h"
 
 /*
  * What is known of the statements that have begun.  An error leaves their frames
- * without statement_end, so this is in memory of the transaction.
+ * without spi_owner_end, so this is in memory of the transaction.
  */
-typedef struct RunningStatement
+typedef struct RunningSpi
 {
-	struct RunningStatement *outer;
+	struct RunningSpi *outer;
 	Oid			actor;			/* who called us: current_user at the call */
 	int			nest_level;		/* of the subtransaction that began it */
-} RunningStatement;
+} RunningSpi;
 
-static RunningStatement *innermost = NULL;
+static RunningSpi *innermost = NULL;
 
 static void
 forget_innermost(void)
 {
-	RunningStatement *forgotten = innermost;
+	RunningSpi *forgotten = innermost;
 
 	innermost = forgotten->outer;
 	pfree(forgotten);
@@ -64,11 +64,11 @@ end_transaction(XactEvent event, void *arg)
 		innermost = NULL;
 }
 
-static RunningStatement *
+static RunningSpi *
 remember_running(Oid actor)
 {
 	static bool registered = false;
-	RunningStatement *running = MemoryContextAlloc(TopTransactionContext, sizeof(RunningStatement));
+	RunningSpi *running = MemoryContextAlloc(TopTransactionContext, sizeof(RunningSpi));
 
 	if (!registered)
 	{
@@ -98,52 +98,52 @@ owner_of_tables(void)
 }
 
 static void
-begin(Statement *statement, Oid role, int security_context)
+begin(SpiOwner *spi, Oid role, int security_context)
 {
 	Oid			caller;
 
-	GetUserIdAndSecContext(&caller, &statement->security_context);
-	statement->caller_context = CurrentMemoryContext;
-	statement->guc_nest_level = NewGUCNestLevel();
+	GetUserIdAndSecContext(&caller, &spi->security_context);
+	spi->caller_context = CurrentMemoryContext;
+	spi->guc_nest_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	SetUserIdAndSecContext(role, statement->security_context | security_context);
+	SetUserIdAndSecContext(role, spi->security_context | security_context);
 	SPI_connect();
-	statement->running = remember_running(caller);
+	spi->running = remember_running(caller);
 }
 
 void
-statement_begin(Statement *statement)
+spi_owner_begin(SpiOwner *spi)
 {
 	triggers_check();
-	begin(statement, owner_of_tables(), SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	statement->keeps_settings = true;
+	begin(spi, owner_of_tables(), SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	spi->keeps_settings = true;
 }
 
 void
-statement_begin_as(Statement *statement, Oid role)
+spi_owner_begin_as(SpiOwner *spi, Oid role)
 {
-	begin(statement, role, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	statement->keeps_settings = false;
+	begin(spi, role, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	spi->keeps_settings = false;
 }
 
 void
-statement_end(Statement *statement)
+spi_owner_end(SpiOwner *spi)
 {
-	Oid			caller = statement->running->actor;
+	Oid			caller = spi->running->actor;
 
-	Assert(innermost == statement->running);
+	Assert(innermost == spi->running);
 	forget_innermost();
 	SPI_finish();
-	SetUserIdAndSecContext(caller, statement->security_context);
+	SetUserIdAndSecContext(caller, spi->security_context);
 	/* As after a function with SET, what we set LOCAL stays; what another role sets does not. */
-	AtEOXact_GUC(statement->keeps_settings, statement->guc_nest_level);
+	AtEOXact_GUC(spi->keeps_settings, spi->guc_nest_level);
 }
 
 Oid
-statement_actor(void)
+spi_owner_actor(void)
 {
-	const RunningStatement *outermost = innermost;
+	const RunningSpi *outermost = innermost;
 
 	if (outermost == NULL)
 		return GetUserId();
@@ -153,7 +153,7 @@ statement_actor(void)
 }
 
 uint64
-statement_run(const char *sql, int count, const Parameter *parameters)
+spi_owner_run(const char *sql, int count, const Parameter *parameters)
 {
 	Oid			types[16];
 	Datum		values[16];
@@ -192,7 +192,7 @@ plan_by_index_only(void)
 }
 
 void
-statement_read(const char *sql, Parameter parameter, DestReceiver *destination)
+spi_owner_read(const char *sql, Parameter parameter, DestReceiver *destination)
 {
 	SPIExecuteOptions options = {.read_only = true,.dest = destination};
 	ParamListInfo parameters = makeParamList(1);
@@ -211,7 +211,7 @@ statement_read(const char *sql, Parameter parameter, DestReceiver *destination)
 }
 
 Datum
-statement_result(int column, bool *null)
+spi_owner_result(int column, bool *null)
 {
 	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, null);
 }
