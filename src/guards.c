@@ -2,7 +2,7 @@
  * guards.c
  *		What the trigger rooms share, and the triggers that refuse outright.
  *
- * Rules floor: calls row, spi_owner and events.  Triggers hold the rules of our tables
+ * Rules floor: calls trigger_row, spi_owner and events.  Triggers hold the rules of our tables
  * against any DML, a superuser's too.  Our own functions go through the same
  * triggers; what only they may do, they do with a pass.
  *
@@ -167,7 +167,7 @@ guards_require_unchanged(TriggerRow *row, int count, const char *const *columns)
 {
 	for (int i = 0; i < count; i++)
 	{
-		if (row_differs(row, columns[i]))
+		if (trigger_row_differs(row, columns[i]))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("column \"%s\" of table \"%s\" never changes", columns[i],
@@ -178,14 +178,14 @@ guards_require_unchanged(TriggerRow *row, int count, const char *const *columns)
 void
 guards_fill_creation(TriggerRow *row)
 {
-	if (row_is_null(row, "created_at"))
-		row_set(row, "created_at", TimestampTzGetDatum(GetCurrentTimestamp()));
-	if (row_is_null(row, "created_by"))
+	if (trigger_row_is_null(row, "created_at"))
+		trigger_row_set(row, "created_at", TimestampTzGetDatum(GetCurrentTimestamp()));
+	if (trigger_row_is_null(row, "created_by"))
 	{
 		Name		actor = palloc(sizeof(NameData));
 
 		namestrcpy(actor, argument_role_name(spi_owner_actor()));
-		row_set(row, "created_by", NameGetDatum(actor));
+		trigger_row_set(row, "created_by", NameGetDatum(actor));
 	}
 }
 
@@ -227,14 +227,14 @@ guards_refuse_change(PG_FUNCTION_ARGS)
 {
 	TriggerRow	row;
 
-	row_begin(fcinfo, &row);
-	if (row_is_delete(&row) && guards_has_pass(GUARD_PASS_MERGE))
-		return row_result(&row);
+	trigger_row_begin(fcinfo, &row);
+	if (trigger_row_is_delete(&row) && guards_has_pass(GUARD_PASS_MERGE))
+		return trigger_row_result(&row);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("rows of table \"%s\" cannot be %s",
 					RelationGetRelationName(row.trigger->tg_relation),
-					row_is_update(&row) ? "updated" : "deleted")));
+					trigger_row_is_update(&row) ? "updated" : "deleted")));
 	return PointerGetDatum(NULL);
 }
 
@@ -244,7 +244,7 @@ guards_invalidate(PG_FUNCTION_ARGS)
 {
 	TriggerRow	row;
 
-	row_begin(fcinfo, &row);
+	trigger_row_begin(fcinfo, &row);
 	CacheInvalidateRelcache(row.trigger->tg_relation);
 	return PointerGetDatum(NULL);
 }
@@ -288,36 +288,44 @@ guards_merge_mode_settings(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+static Parameter
+column_parameter(TriggerRow *row, const char *column, Oid type)
+{
+	bool		null;
+	Datum		value = trigger_row_value(row, column, &null);
+
+	return (Parameter) {type, value, null};
+}
+
 /* The install script has filled the table already when a restore brings its rows. */
 Datum
 guards_mode_settings(PG_FUNCTION_ARGS)
 {
 	TriggerRow	row;
 	SpiOwner	spi;
-	bool		null;
 	uint64		updated;
 
-	row_begin(fcinfo, &row);
-	if (row_is_update(&row))
+	trigger_row_begin(fcinfo, &row);
+	if (trigger_row_is_update(&row))
 	{
 		static const char *const fixed[] = {"mode"};
 
 		guards_require_unchanged(&row, lengthof(fixed), fixed);
-		return is_replaced(&row) ? PointerGetDatum(NULL) : row_result(&row);
+		return is_replaced(&row) ? PointerGetDatum(NULL) : trigger_row_result(&row);
 	}
 
 	spi_owner_begin(&spi);
 	updated = SPI_OWNER_RUN("UPDATE falukeys.mode_settings SET process_payments = $2, deliver_messages = $3,"
 							" verify_identities = $4, webhook_max_attempts = $5, webhook_retry_window = $6"
 							" WHERE mode = $1",
-							parameter_of("key_mode", row_value(&row, "mode", &null), row_is_null(&row, "mode")),
-							(Parameter) {BOOLOID, row_value(&row, "process_payments", &null), row_is_null(&row, "process_payments")},
-							(Parameter) {BOOLOID, row_value(&row, "deliver_messages", &null), row_is_null(&row, "deliver_messages")},
-							(Parameter) {BOOLOID, row_value(&row, "verify_identities", &null), row_is_null(&row, "verify_identities")},
-							(Parameter) {INT4OID, row_value(&row, "webhook_max_attempts", &null), row_is_null(&row, "webhook_max_attempts")},
-							(Parameter) {INTERVALOID, row_value(&row, "webhook_retry_window", &null), row_is_null(&row, "webhook_retry_window")});
+							column_parameter(&row, "mode", catalog_type("key_mode")),
+							column_parameter(&row, "process_payments", BOOLOID),
+							column_parameter(&row, "deliver_messages", BOOLOID),
+							column_parameter(&row, "verify_identities", BOOLOID),
+							column_parameter(&row, "webhook_max_attempts", INT4OID),
+							column_parameter(&row, "webhook_retry_window", INTERVALOID));
 	spi_owner_end(&spi);
-	return updated > 0 ? PointerGetDatum(NULL) : row_result(&row);
+	return updated > 0 ? PointerGetDatum(NULL) : trigger_row_result(&row);
 }
 
 Datum
@@ -326,11 +334,11 @@ guards_permissions(PG_FUNCTION_ARGS)
 	static const char *const fixed[] = {"name"};
 	TriggerRow	row;
 
-	row_begin(fcinfo, &row);
-	if (row_is_update(&row))
+	trigger_row_begin(fcinfo, &row);
+	if (trigger_row_is_update(&row))
 		guards_require_unchanged(&row, lengthof(fixed), fixed);
-	row_redact(&row, "description", ARGUMENT_MAX_TEXT);
-	return row_result(&row);
+	trigger_row_redact(&row, "description", ARGUMENT_MAX_TEXT);
+	return trigger_row_result(&row);
 }
 
 /* Events put there by hand; those that are restored have their numbers. */
@@ -340,12 +348,12 @@ guards_events_before(PG_FUNCTION_ARGS)
 	TriggerRow	row;
 	bool		null;
 
-	row_begin(fcinfo, &row);
-	if (row_is_null(&row, "id"))
-		row_set(&row, "id", Int64GetDatum(events_take_number()));
-	else if (!events_may_have(DatumGetInt64(row_value(&row, "id", &null))))
+	trigger_row_begin(fcinfo, &row);
+	if (trigger_row_is_null(&row, "id"))
+		trigger_row_set(&row, "id", Int64GetDatum(events_take_number()));
+	else if (!events_may_have(DatumGetInt64(trigger_row_value(&row, "id", &null))))
 		argument_refuse("id", "left out, so that the event gets the next number");
-	return row_result(&row);
+	return trigger_row_result(&row);
 }
 
 /* After each INSERT statement */

@@ -9,8 +9,8 @@
 #include "postgres.h"
 
 #include "compat.h"
-#include "row.h"
 #include "spi_owner.h"
+#include "trigger_row.h"
 
 typedef enum GuardPass
 {

@@ -45,7 +45,7 @@ static ApiKey *
 row_secret(TriggerRow *row)
 {
 	bool		null;
-	Datum		value = row_value(row, "secret", &null);
+	Datum		value = trigger_row_value(row, "secret", &null);
 
 	if (null)
 		guards_refuse("a key needs a secret", "Create it with falukeys.create_key().");
@@ -57,10 +57,10 @@ static void
 fill_from_secret(TriggerRow *row, const char *column, Oid value)
 {
 	bool		null;
-	Datum		given = row_value(row, column, &null);
+	Datum		given = trigger_row_value(row, column, &null);
 
 	if (null)
-		row_set(row, column, ObjectIdGetDatum(value));
+		trigger_row_set(row, column, ObjectIdGetDatum(value));
 	else if (DatumGetObjectId(given) != value)
 		argument_refuse(column, "that of the secret");
 }
@@ -68,13 +68,13 @@ fill_from_secret(TriggerRow *row, const char *column, Oid value)
 static void
 check_public_key(TriggerRow *row, const ApiKey *secret)
 {
-	text	   *plain = row_text(row, "public_key");
+	text	   *plain = trigger_row_text(row, "public_key");
 	ApiKey		handle;
 
 	if (plain == NULL)
 	{
 		/* Where only the digest is known */
-		if (secret->kind == 'p' && !row_boolean(row, "imported"))
+		if (secret->kind == 'p' && !trigger_row_boolean(row, "imported"))
 			argument_refuse("public_key", "the text of the key");
 		return;
 	}
@@ -89,9 +89,9 @@ static void
 check_meta(TriggerRow *row)
 {
 	bool		null;
-	Datum		meta = row_value(row, "meta", &null);
+	Datum		meta = trigger_row_value(row, "meta", &null);
 
-	if (!null && (row_is_update(row) ? row_differs(row, "meta") : row_is_new(row)))
+	if (!null && (trigger_row_is_update(row) ? trigger_row_differs(row, "meta") : trigger_row_is_new(row)))
 		argument_check_meta("meta", meta);
 }
 
@@ -103,12 +103,12 @@ static void
 check_parent(TriggerRow *row, const ApiKey *secret)
 {
 	bool		null;
-	Datum		parent = row_value(row, "parent_secret", &null);
+	Datum		parent = trigger_row_value(row, "parent_secret", &null);
 	StoreReader reader;
 	KeyFacts	facts;
 	bool		found;
 
-	if (null != row_is_null(row, "parent_key_id"))
+	if (null != trigger_row_is_null(row, "parent_key_id"))
 		argument_refuse("parent_secret", "given with \"parent_key_id\"");
 	if (null)
 		return;
@@ -117,11 +117,11 @@ check_parent(TriggerRow *row, const ApiKey *secret)
 	if (DatumGetApiKeyP(parent)->kind != 's' || DatumGetApiKeyP(parent)->mode != secret->mode)
 		argument_refuse("parent_secret", "a secret key of the same mode");
 	store_reader_begin(&reader);
-	found = store_key_by_id(&reader, row_text(row, "parent_key_id"), &facts);
+	found = store_key_by_id(&reader, trigger_row_text(row, "parent_key_id"), &facts);
 	store_reader_end(&reader);
-	if (found && !row_is_null(row, "workspace_id") &&
+	if (found && !trigger_row_is_null(row, "workspace_id") &&
 		(facts.secret.kind != 's' || facts.secret.mode != secret->mode ||
-		 !identifier_equals(&facts.workspace_id, row_text(row, "workspace_id"))))
+		 !identifier_equals(&facts.workspace_id, trigger_row_text(row, "workspace_id"))))
 		argument_refuse("parent_key_id", "a secret key of the same workspace and mode");
 }
 
@@ -130,10 +130,10 @@ static void
 check_row(TriggerRow *row, const ApiKey *secret)
 {
 	if (secret->kind == 'p' &&
-		(row_boolean(row, "permissions_restricted") || row_boolean(row, "networks_restricted")))
+		(trigger_row_boolean(row, "permissions_restricted") || trigger_row_boolean(row, "networks_restricted")))
 		guards_refuse("a public key cannot be restricted",
 					  "It only identifies its workspace.");
-	if (secret->kind == 't' && row_is_null(row, "expires_at"))
+	if (secret->kind == 't' && trigger_row_is_null(row, "expires_at"))
 		argument_refuse("expires_at", "set for a temporary key");
 	check_public_key(row, secret);
 }
@@ -144,17 +144,17 @@ prepare_insert(TriggerRow *row)
 	ApiKey	   *secret = row_secret(row);
 	text	   *id;
 
-	if (row_is_null(row, "id"))
+	if (trigger_row_is_null(row, "id"))
 	{
 		if (secret->kind == 't')
 			guards_refuse("a temporary key cannot be registered",
 						  "Create one with falukeys.create_temporary_key().");
 		id = identifier_generate(IDENTIFIER_KEY);
-		row_set(row, "id", PointerGetDatum(id));
+		trigger_row_set(row, "id", PointerGetDatum(id));
 		guards_remember_new(id);
-		row_set(row, "imported", BoolGetDatum(true));
+		trigger_row_set(row, "imported", BoolGetDatum(true));
 	}
-	else if (!identifier_is_valid(IDENTIFIER_KEY, row_text(row, "id")))
+	else if (!identifier_is_valid(IDENTIFIER_KEY, trigger_row_text(row, "id")))
 		argument_refuse("id", "an id as falukeys makes them; leave it out for a new key");
 
 	fill_from_secret(row, "kind", catalog_kind_oid(secret->kind));
@@ -164,14 +164,14 @@ prepare_insert(TriggerRow *row)
 	check_parent(row, secret);
 
 	/* A restored key may be of a workspace that was closed since. */
-	if (secret->mode == 'l' && !row_is_null(row, "workspace_id"))
+	if (secret->mode == 'l' && !trigger_row_is_null(row, "workspace_id"))
 	{
 		StoreReader reader;
 		bool		exists;
 		bool		approved;
 
 		store_reader_begin(&reader);
-		approved = store_workspace_was_approved(&reader, row_text(row, "workspace_id"), &exists);
+		approved = store_workspace_was_approved(&reader, trigger_row_text(row, "workspace_id"), &exists);
 		store_reader_end(&reader);
 		if (exists && !approved)
 			guards_refuse("a workspace that was never approved has test keys only",
@@ -211,8 +211,8 @@ check_validity_change(TriggerRow *row, const ApiKey *secret)
 {
 	bool		old_null;
 	bool		null;
-	Datum		old_value = row_old_value(row, "expires_at", &old_null);
-	Datum		value = row_value(row, "expires_at", &null);
+	Datum		old_value = trigger_row_old_value(row, "expires_at", &old_null);
+	Datum		value = trigger_row_value(row, "expires_at", &null);
 	TimestampTz before = end_of(old_value, old_null);
 	TimestampTz after = end_of(value, null);
 
@@ -229,7 +229,7 @@ check_ends_stay(TriggerRow *row)
 
 	for (int i = 0; i < (int) lengthof(ends); i++)
 	{
-		if (!row_was_null(row, ends[i]) && row_differs(row, ends[i]))
+		if (!trigger_row_was_null(row, ends[i]) && trigger_row_differs(row, ends[i]))
 			guards_refuse("a key that ended for good stays so", "Create another key.");
 	}
 }
@@ -244,19 +244,19 @@ guards_keys_before(PG_FUNCTION_ARGS)
 	static const char *const by_roll[] = {"secret", "public_key", "imported"};
 	TriggerRow	row;
 
-	row_begin(fcinfo, &row);
-	if (row_is_delete(&row))
+	trigger_row_begin(fcinfo, &row);
+	if (trigger_row_is_delete(&row))
 	{
 		if (!guards_has_pass(GUARD_PASS_PURGE))
 			guards_refuse("keys are not deleted", "Revoke the key with falukeys.revoke_key().");
-		return row_result(&row);
+		return trigger_row_result(&row);
 	}
 
-	row_redact(&row, "description", ARGUMENT_MAX_TEXT);
-	row_redact(&row, "saved_in", ARGUMENT_MAX_TEXT);
-	row_redact(&row, "revoke_reason", ARGUMENT_MAX_TEXT);
+	trigger_row_redact(&row, "description", ARGUMENT_MAX_TEXT);
+	trigger_row_redact(&row, "saved_in", ARGUMENT_MAX_TEXT);
+	trigger_row_redact(&row, "revoke_reason", ARGUMENT_MAX_TEXT);
 	check_meta(&row);
-	if (row_is_insert(&row))
+	if (trigger_row_is_insert(&row))
 		prepare_insert(&row);
 	else
 	{
@@ -267,23 +267,23 @@ guards_keys_before(PG_FUNCTION_ARGS)
 		check_validity_change(&row, row_secret(&row));
 		check_ends_stay(&row);
 	}
-	return row_result(&row);
+	return trigger_row_result(&row);
 }
 
 static void
 record_update(TriggerRow *row)
 {
-	text	   *workspace = row_text(row, "workspace_id");
-	text	   *id = row_text(row, "id");
-	text	   *reason = row_text(row, "revoke_reason");
+	text	   *workspace = trigger_row_text(row, "workspace_id");
+	text	   *id = trigger_row_text(row, "id");
+	text	   *reason = trigger_row_text(row, "revoke_reason");
 	char	   *why = reason ? text_to_cstring(reason) : NULL;
 
-	if (row_differs(row, "disabled"))
-		events_record(row_boolean(row, "disabled") ? "key.disabled" : "key.enabled",
+	if (trigger_row_differs(row, "disabled"))
+		events_record(trigger_row_boolean(row, "disabled") ? "key.disabled" : "key.enabled",
 					  workspace, id, 0, NULL);
-	if (row_differs(row, "revoked_at"))
+	if (trigger_row_differs(row, "revoked_at"))
 		EVENTS_RECORD("key.revoked", workspace, id, {"reason", why});
-	if (row_differs(row, "compromised_at"))
+	if (trigger_row_differs(row, "compromised_at"))
 		EVENTS_RECORD("key.compromised", workspace, id, {"source", why}, {"secret", "ended"});
 }
 
@@ -300,9 +300,9 @@ record_import(TriggerRow *row)
 	if (++imported > MAX_IMPORT_EVENTS)
 		return;
 	spi_owner_begin(&spi);
-	EVENTS_RECORD("key.imported", row_text(row, "workspace_id"), row_text(row, "id"),
-				  {"kind", catalog_enum_label(DatumGetObjectId(row_value(row, "kind", &null)))},
-				  {"mode", catalog_enum_label(DatumGetObjectId(row_value(row, "mode", &null)))});
+	EVENTS_RECORD("key.imported", trigger_row_text(row, "workspace_id"), trigger_row_text(row, "id"),
+				  {"kind", catalog_enum_label(DatumGetObjectId(trigger_row_value(row, "kind", &null)))},
+				  {"mode", catalog_enum_label(DatumGetObjectId(trigger_row_value(row, "mode", &null)))});
 	spi_owner_end(&spi);
 }
 
@@ -343,7 +343,7 @@ takes_away(TriggerRow *row)
 
 	for (int i = 0; i < (int) lengthof(columns); i++)
 	{
-		if (row_differs(row, columns[i]))
+		if (trigger_row_differs(row, columns[i]))
 			return true;
 	}
 	return false;
@@ -355,11 +355,11 @@ guards_keys_after(PG_FUNCTION_ARGS)
 	TriggerRow	row;
 	SpiOwner	spi;
 
-	row_begin(fcinfo, &row);
-	if (row_is_insert(&row))
+	trigger_row_begin(fcinfo, &row);
+	if (trigger_row_is_insert(&row))
 	{
 		check_digest_is_new(&row);
-		if (guards_take_new(row_text(&row, "id")))
+		if (guards_take_new(trigger_row_text(&row, "id")))
 			record_import(&row);
 		return PointerGetDatum(NULL);
 	}
@@ -386,7 +386,7 @@ static void
 require_past(TriggerRow *row, const char *column)
 {
 	bool		null;
-	TimestampTz value = DatumGetTimestampTz(row_value(row, column, &null));
+	TimestampTz value = DatumGetTimestampTz(trigger_row_value(row, column, &null));
 
 	if (!null && value > GetCurrentTimestamp() + USECS_PER_DAY)
 		argument_refuse(column, "in the past");
@@ -397,8 +397,8 @@ static bool
 was_reported(TriggerRow *row)
 {
 	bool		null;
-	TimestampTz valid_until = DatumGetTimestampTz(row_value(row, "valid_until", &null));
-	TimestampTz compromised_at = DatumGetTimestampTz(row_value(row, "compromised_at", &null));
+	TimestampTz valid_until = DatumGetTimestampTz(trigger_row_value(row, "valid_until", &null));
+	TimestampTz compromised_at = DatumGetTimestampTz(trigger_row_value(row, "compromised_at", &null));
 
 	return !null && compromised_at < valid_until;
 }
@@ -412,10 +412,10 @@ check_is_of_key(TriggerRow *row)
 	KeyFacts	facts;
 	bool		found;
 
-	if (row_is_null(row, "key_id"))
+	if (trigger_row_is_null(row, "key_id"))
 		return;
 	store_reader_begin(&reader);
-	found = store_key_by_id(&reader, row_text(row, "key_id"), &facts);
+	found = store_key_by_id(&reader, trigger_row_text(row, "key_id"), &facts);
 	store_reader_end(&reader);
 	if (found && (facts.secret.kind != secret->kind || facts.secret.mode != secret->mode))
 		argument_refuse("secret", "of the kind and mode of its key");
@@ -426,11 +426,11 @@ static void
 check_grace(TriggerRow *row)
 {
 	bool		null;
-	TimestampTz retired_at = DatumGetTimestampTz(row_value(row, "retired_at", &null));
-	TimestampTz valid_until = DatumGetTimestampTz(row_value(row, "valid_until", &null));
+	TimestampTz retired_at = DatumGetTimestampTz(trigger_row_value(row, "retired_at", &null));
+	TimestampTz valid_until = DatumGetTimestampTz(trigger_row_value(row, "valid_until", &null));
 
 	/* The table itself refuses a NULL, and what was reported has no grace at all. */
-	if (row_is_null(row, "retired_at") || row_is_null(row, "valid_until"))
+	if (trigger_row_is_null(row, "retired_at") || trigger_row_is_null(row, "valid_until"))
 		return;
 	require_past(row, "compromised_at");
 	check_is_of_key(row);
@@ -448,26 +448,26 @@ guards_retired_before(PG_FUNCTION_ARGS)
 	TriggerRow	row;
 	bool		null;
 
-	row_begin(fcinfo, &row);
-	if (row_is_insert(&row))
+	trigger_row_begin(fcinfo, &row);
+	if (trigger_row_is_insert(&row))
 	{
-		if (!row_is_null(&row, "secret") &&
+		if (!trigger_row_is_null(&row, "secret") &&
 			store_digest_is_retired(row_secret(&row), NULL))
 			registration_report_duplicate();
 		if (!is_retired_by_us())
 			check_grace(&row);
-		return row_result(&row);
+		return trigger_row_result(&row);
 	}
 
 	guards_require_unchanged(&row, lengthof(fixed), fixed);
-	if (DatumGetTimestampTz(row_value(&row, "valid_until", &null)) >
-		DatumGetTimestampTz(row_old_value(&row, "valid_until", &null)))
+	if (DatumGetTimestampTz(trigger_row_value(&row, "valid_until", &null)) >
+		DatumGetTimestampTz(trigger_row_old_value(&row, "valid_until", &null)))
 		guards_refuse("the grace of a retired secret is never extended",
 					  "Use the secret that replaced it.");
-	if (!row_was_null(&row, "compromised_at") && row_differs(&row, "compromised_at"))
+	if (!trigger_row_was_null(&row, "compromised_at") && trigger_row_differs(&row, "compromised_at"))
 		guards_refuse("a secret that was reported stays so", NULL);
 	require_past(&row, "compromised_at");
-	return row_result(&row);
+	return trigger_row_result(&row);
 }
 
 /* NULL where the key is gone, as a purged one */
@@ -492,10 +492,10 @@ workspace_of(const text *key_id)
 static void
 record_retired_insert(TriggerRow *row)
 {
-	text	   *key_id = row_text(row, "key_id");
+	text	   *key_id = trigger_row_text(row, "key_id");
 	bool		null;
-	TimestampTz retired_at = DatumGetTimestampTz(row_value(row, "retired_at", &null));
-	TimestampTz valid_until = DatumGetTimestampTz(row_value(row, "valid_until", &null));
+	TimestampTz retired_at = DatumGetTimestampTz(trigger_row_value(row, "retired_at", &null));
+	TimestampTz valid_until = DatumGetTimestampTz(trigger_row_value(row, "valid_until", &null));
 	SpiOwner	spi;
 
 	if (was_reported(row) || valid_until <= GetCurrentTimestamp())
@@ -516,13 +516,13 @@ record_retired_insert(TriggerRow *row)
 static void
 record_retired_update(TriggerRow *row)
 {
-	text	   *key_id = row_text(row, "key_id");
+	text	   *key_id = trigger_row_text(row, "key_id");
 	SpiOwner	spi;
 
 	spi_owner_begin(&spi);
-	if (row_differs(row, "compromised_at"))
+	if (trigger_row_differs(row, "compromised_at"))
 		EVENTS_RECORD("key.compromised", workspace_of(key_id), key_id, {"secret", "retired"});
-	else if (row_differs(row, "valid_until"))
+	else if (trigger_row_differs(row, "valid_until"))
 		events_record("key.grace_ended", workspace_of(key_id), key_id, 0, NULL);
 	spi_owner_end(&spi);
 }
@@ -532,8 +532,8 @@ guards_retired_after(PG_FUNCTION_ARGS)
 {
 	TriggerRow	row;
 
-	row_begin(fcinfo, &row);
-	if (row_is_insert(&row))
+	trigger_row_begin(fcinfo, &row);
+	if (trigger_row_is_insert(&row))
 	{
 		check_digest_is_new(&row);
 		if (!is_retired_by_us())
@@ -553,14 +553,14 @@ guards_sealed_before(PG_FUNCTION_ARGS)
 	Datum		seal;
 	text	   *saved_in;
 
-	row_begin(fcinfo, &row);
-	seal = row_value(&row, "seal", &null);
-	saved_in = row_text(&row, "first_saved_in");
+	trigger_row_begin(fcinfo, &row);
+	seal = trigger_row_value(&row, "seal", &null);
+	saved_in = trigger_row_text(&row, "first_saved_in");
 	if (null || !vault_seal_is_valid(DatumGetByteaPP(seal)) ||
 		(saved_in != NULL && VARSIZE_ANY_EXHDR(saved_in) != VAULT_SAVED_IN_LENGTH))
 		guards_refuse("this is no sealed secret", "Only a restore inserts into this table.");
 	vault_seal_arrives(DatumGetByteaPP(seal));
-	return row_result(&row);
+	return trigger_row_result(&row);
 }
 
 /* Rows that restrict, put there by hand, must not be without effect. */
@@ -577,7 +577,7 @@ set_restricted(TriggerRow *row, const KeyFacts *facts)
 	SPI_OWNER_RUN(permissions ?
 				  "UPDATE falukeys.keys SET permissions_restricted = true WHERE id = $1" :
 				  "UPDATE falukeys.keys SET networks_restricted = true WHERE id = $1",
-				  parameter_text(row_text(row, "key_id")));
+				  parameter_text(trigger_row_text(row, "key_id")));
 	spi_owner_end(&spi);
 }
 
@@ -591,21 +591,21 @@ guards_restrictions_before(PG_FUNCTION_ARGS)
 	bool		for_objects;
 	bool		found;
 
-	row_begin(fcinfo, &row);
-	if (row_is_delete(&row))
+	trigger_row_begin(fcinfo, &row);
+	if (trigger_row_is_delete(&row))
 	{
 		standby_commit_with_apply();
-		return row_result(&row);
+		return trigger_row_result(&row);
 	}
 
 	for_objects = row.trigger->tg_trigger->tgargs[0][0] == 't';
-	if (row_is_null(&row, "key_id"))
-		return row_result(&row);
+	if (trigger_row_is_null(&row, "key_id"))
+		return trigger_row_result(&row);
 	store_reader_begin(&reader);
-	found = store_key_by_id(&reader, row_text(&row, "key_id"), &facts);
+	found = store_key_by_id(&reader, trigger_row_text(&row, "key_id"), &facts);
 	store_reader_end(&reader);
 	if (!found)
-		return row_result(&row);	/* its foreign key says so */
+		return trigger_row_result(&row);	/* its foreign key says so */
 	if (facts.secret.kind == 'p')
 		guards_refuse("a public key cannot be restricted", "It only identifies its workspace.");
 	if (for_objects && facts.secret.kind != 't')
@@ -613,5 +613,5 @@ guards_restrictions_before(PG_FUNCTION_ARGS)
 					  "Create one with falukeys.create_temporary_key().");
 	if (!for_objects)
 		set_restricted(&row, &facts);
-	return row_result(&row);
+	return trigger_row_result(&row);
 }

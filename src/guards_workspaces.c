@@ -29,7 +29,7 @@ static WorkspaceState
 state_in(TriggerRow *row, bool old, const char *column)
 {
 	bool		null;
-	Datum		value = old ? row_old_value(row, column, &null) : row_value(row, column, &null);
+	Datum		value = old ? trigger_row_old_value(row, column, &null) : trigger_row_value(row, column, &null);
 
 	if (null)
 		argument_refuse(column, "a workspace_state");
@@ -41,7 +41,7 @@ static void
 require_known_state(TriggerRow *row)
 {
 	bool		null;
-	Datum		state = row_value(row, "state", &null);
+	Datum		state = trigger_row_value(row, "state", &null);
 
 	if (!null && !catalog_knows_workspace_state(DatumGetObjectId(state)))
 		argument_refuse("state", "pending, approved, suspended or closed");
@@ -55,25 +55,25 @@ prepare_new(TriggerRow *row)
 	if (state_in(row, false, "state") != WORKSPACE_PENDING)
 		guards_refuse("a new workspace is pending",
 					  "Approve it once it exists, with falukeys.approve_workspace().");
-	row_set(row, "id", PointerGetDatum(id));
-	row_set_null(row, "approved_at");
-	row_set_null(row, "suspended_from");
+	trigger_row_set(row, "id", PointerGetDatum(id));
+	trigger_row_set_null(row, "approved_at");
+	trigger_row_set_null(row, "suspended_from");
 	guards_remember_new(id);
 }
 
 static void
 prepare_insert(TriggerRow *row)
 {
-	if (row_is_null(row, "id"))
+	if (trigger_row_is_null(row, "id"))
 		prepare_new(row);
-	else if (!identifier_is_valid(IDENTIFIER_WORKSPACE, row_text(row, "id")))
+	else if (!identifier_is_valid(IDENTIFIER_WORKSPACE, trigger_row_text(row, "id")))
 		argument_refuse("id", "an id as falukeys makes them; leave it out for a new workspace");
 	guards_fill_creation(row);
-	if (row_is_null(row, "state_changed_at"))
+	if (trigger_row_is_null(row, "state_changed_at"))
 	{
 		bool		null;
 
-		row_set(row, "state_changed_at", row_value(row, "created_at", &null));
+		trigger_row_set(row, "state_changed_at", trigger_row_value(row, "created_at", &null));
 	}
 }
 
@@ -106,14 +106,14 @@ prepare_transition(TriggerRow *row)
 
 	check_transition(row, from, to);
 	if (from == WORKSPACE_PENDING && to == WORKSPACE_APPROVED)
-		row_set(row, "approved_at", now);
+		trigger_row_set(row, "approved_at", now);
 	if (to == WORKSPACE_SUSPENDED)
-		row_set(row, "suspended_from", row_old_value(row, "state", &null));
+		trigger_row_set(row, "suspended_from", trigger_row_old_value(row, "state", &null));
 	else
-		row_set_null(row, "suspended_from");
-	row_set(row, "state_changed_at", now);
-	if (!row_differs(row, "state_reason"))
-		row_set_null(row, "state_reason");
+		trigger_row_set_null(row, "suspended_from");
+	trigger_row_set(row, "state_changed_at", now);
+	if (!trigger_row_differs(row, "state_reason"))
+		trigger_row_set_null(row, "state_reason");
 }
 
 Datum
@@ -123,20 +123,20 @@ guards_workspaces_before(PG_FUNCTION_ARGS)
 	static const char *const by_state[] = {"approved_at", "suspended_from", "state_changed_at"};
 	TriggerRow	row;
 
-	row_begin(fcinfo, &row);
-	row_redact(&row, "name", ARGUMENT_MAX_NAME);
-	row_redact(&row, "state_reason", ARGUMENT_MAX_TEXT);
+	trigger_row_begin(fcinfo, &row);
+	trigger_row_redact(&row, "name", ARGUMENT_MAX_NAME);
+	trigger_row_redact(&row, "state_reason", ARGUMENT_MAX_TEXT);
 	require_known_state(&row);
-	if (row_is_insert(&row))
+	if (trigger_row_is_insert(&row))
 		prepare_insert(&row);
 	else
 	{
 		guards_require_unchanged(&row, lengthof(always), always);
 		guards_require_unchanged(&row, lengthof(by_state), by_state);
-		if (row_differs(&row, "state"))
+		if (trigger_row_differs(&row, "state"))
 			prepare_transition(&row);
 	}
-	return row_result(&row);
+	return trigger_row_result(&row);
 }
 
 static void
@@ -167,7 +167,7 @@ record_transition(TriggerRow *row, const text *id)
 	};
 	WorkspaceState from = state_in(row, true, "state");
 	WorkspaceState to = state_in(row, false, "state");
-	text	   *reason = row_text(row, "state_reason");
+	text	   *reason = trigger_row_text(row, "state_reason");
 
 	EVENTS_RECORD(from == WORKSPACE_SUSPENDED && to != WORKSPACE_CLOSED ?
 				  "workspace.resumed" : events[to],
@@ -185,19 +185,19 @@ guards_workspaces_after(PG_FUNCTION_ARGS)
 	SpiOwner	spi;
 	text	   *id;
 
-	row_begin(fcinfo, &row);
-	id = row_text(&row, "id");
+	trigger_row_begin(fcinfo, &row);
+	id = trigger_row_text(&row, "id");
 	spi_owner_begin(&spi);
-	if (row_is_insert(&row))
+	if (trigger_row_is_insert(&row))
 	{
 		if (guards_take_new(id))
 		{
 			EVENTS_RECORD("workspace.created", id, NULL,
-						  {"name", text_to_cstring(row_text(&row, "name"))});
+						  {"name", text_to_cstring(trigger_row_text(&row, "name"))});
 			make_pair(id, 't');
 		}
 	}
-	else if (row_differs(&row, "state"))
+	else if (trigger_row_differs(&row, "state"))
 		record_transition(&row, id);
 	spi_owner_end(&spi);
 	return PointerGetDatum(NULL);
@@ -213,7 +213,7 @@ static void
 require_known_role(TriggerRow *row)
 {
 	bool		null;
-	Datum		role = row_value(row, "role", &null);
+	Datum		role = trigger_row_value(row, "role", &null);
 
 	if (!null && catalog_workspace_role(DatumGetObjectId(role)) == WORKSPACE_NO_ROLE)
 		argument_refuse("role", "administrator, developer or member");
@@ -252,26 +252,26 @@ guards_members_before(PG_FUNCTION_ARGS)
 	bool		null;
 	Datum		member;
 
-	row_begin(fcinfo, &row);
-	if (!row_is_delete(&row))
+	trigger_row_begin(fcinfo, &row);
+	if (!trigger_row_is_delete(&row))
 		require_known_role(&row);
-	if (row_is_insert(&row))
+	if (trigger_row_is_insert(&row))
 	{
-		member = row_value(&row, "member", &null);
+		member = trigger_row_value(&row, "member", &null);
 		if (!null && !SearchSysCacheExists1(AUTHOID, member))
 			argument_refuse("member", "an existing role");
-		return row_result(&row);
+		return trigger_row_result(&row);
 	}
 
 	/* A member whose role is gone was no administrator any more. */
-	member = row_old_value(&row, "member", &null);
-	if (is_administrator(row_old_value(&row, "role", &null)) &&
+	member = trigger_row_old_value(&row, "member", &null);
+	if (is_administrator(trigger_row_old_value(&row, "role", &null)) &&
 		SearchSysCacheExists1(AUTHOID, member) &&
-		(row_is_delete(&row) || !is_administrator(row_value(&row, "role", &null))))
-		require_another_administrator(row_old_text(&row, "workspace_id"), member);
-	if (row_is_update(&row))
+		(trigger_row_is_delete(&row) || !is_administrator(trigger_row_value(&row, "role", &null))))
+		require_another_administrator(trigger_row_old_text(&row, "workspace_id"), member);
+	if (trigger_row_is_update(&row))
 		guards_require_unchanged(&row, lengthof(fixed), fixed);
-	return row_result(&row);
+	return trigger_row_result(&row);
 }
 
 /* Inserted rows may be restored ones: who adds a member, records it. */
@@ -284,17 +284,17 @@ guards_members_after(PG_FUNCTION_ARGS)
 	Oid			member;
 	char	   *name;
 
-	row_begin(fcinfo, &row);
-	member = DatumGetObjectId(row_old_value(&row, "member", &null));
+	trigger_row_begin(fcinfo, &row);
+	member = DatumGetObjectId(trigger_row_old_value(&row, "member", &null));
 	name = GetUserNameFromId(member, true);
 	spi_owner_begin(&spi);
-	if (row_is_delete(&row))
-		EVENTS_RECORD("member.removed", row_old_text(&row, "workspace_id"), NULL,
+	if (trigger_row_is_delete(&row))
+		EVENTS_RECORD("member.removed", trigger_row_old_text(&row, "workspace_id"), NULL,
 					  {"member", name});
-	else if (row_differs(&row, "role"))
-		EVENTS_RECORD("member.added", row_old_text(&row, "workspace_id"), NULL,
+	else if (trigger_row_differs(&row, "role"))
+		EVENTS_RECORD("member.added", trigger_row_old_text(&row, "workspace_id"), NULL,
 					  {"member", name},
-					  {"role", catalog_enum_label(DatumGetObjectId(row_value(&row, "role", &null)))});
+					  {"role", catalog_enum_label(DatumGetObjectId(trigger_row_value(&row, "role", &null)))});
 	spi_owner_end(&spi);
 	return PointerGetDatum(NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * row.c
+ * trigger_row.c
  *		The row that a trigger was called for, its columns by name.
  *
  * Ground floor: calls apikey and argument.
@@ -14,7 +14,7 @@
 
 #include "apikey.h"
 #include "argument.h"
-#include "row.h"
+#include "trigger_row.h"
 
 static void
 deform(HeapTuple tuple, TupleDesc descriptor, Datum **values, bool **nulls)
@@ -25,7 +25,7 @@ deform(HeapTuple tuple, TupleDesc descriptor, Datum **values, bool **nulls)
 }
 
 void
-row_begin(FunctionCallInfo fcinfo, TriggerRow *row)
+trigger_row_begin(FunctionCallInfo fcinfo, TriggerRow *row)
 {
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -35,28 +35,28 @@ row_begin(FunctionCallInfo fcinfo, TriggerRow *row)
 	memset(row, 0, sizeof(TriggerRow));
 	row->trigger = (TriggerData *) fcinfo->context;
 	row->descriptor = RelationGetDescr(row->trigger->tg_relation);
-	if (row_is_insert(row))
+	if (trigger_row_is_insert(row))
 		deform(row->trigger->tg_trigtuple, row->descriptor, &row->values, &row->nulls);
 	else
 		deform(row->trigger->tg_trigtuple, row->descriptor, &row->old_values, &row->old_nulls);
-	if (row_is_update(row))
+	if (trigger_row_is_update(row))
 		deform(row->trigger->tg_newtuple, row->descriptor, &row->values, &row->nulls);
 }
 
 bool
-row_is_insert(const TriggerRow *row)
+trigger_row_is_insert(const TriggerRow *row)
 {
 	return TRIGGER_FIRED_BY_INSERT(row->trigger->tg_event);
 }
 
 bool
-row_is_update(const TriggerRow *row)
+trigger_row_is_update(const TriggerRow *row)
 {
 	return TRIGGER_FIRED_BY_UPDATE(row->trigger->tg_event);
 }
 
 bool
-row_is_delete(const TriggerRow *row)
+trigger_row_is_delete(const TriggerRow *row)
 {
 	return TRIGGER_FIRED_BY_DELETE(row->trigger->tg_event);
 }
@@ -73,7 +73,7 @@ column_index(const TriggerRow *row, const char *column)
 }
 
 Datum
-row_value(TriggerRow *row, const char *column, bool *null)
+trigger_row_value(TriggerRow *row, const char *column, bool *null)
 {
 	int			i = column_index(row, column);
 
@@ -82,7 +82,7 @@ row_value(TriggerRow *row, const char *column, bool *null)
 }
 
 Datum
-row_old_value(TriggerRow *row, const char *column, bool *null)
+trigger_row_old_value(TriggerRow *row, const char *column, bool *null)
 {
 	int			i = column_index(row, column);
 
@@ -91,19 +91,19 @@ row_old_value(TriggerRow *row, const char *column, bool *null)
 }
 
 bool
-row_is_null(TriggerRow *row, const char *column)
+trigger_row_is_null(TriggerRow *row, const char *column)
 {
 	return row->nulls[column_index(row, column)];
 }
 
 bool
-row_was_null(TriggerRow *row, const char *column)
+trigger_row_was_null(TriggerRow *row, const char *column)
 {
 	return row->old_nulls[column_index(row, column)];
 }
 
 bool
-row_differs(TriggerRow *row, const char *column)
+trigger_row_differs(TriggerRow *row, const char *column)
 {
 	int			i = column_index(row, column);
 	Form_pg_attribute attribute = TupleDescAttr(row->descriptor, i);
@@ -115,7 +115,7 @@ row_differs(TriggerRow *row, const char *column)
 }
 
 void
-row_set(TriggerRow *row, const char *column, Datum value)
+trigger_row_set(TriggerRow *row, const char *column, Datum value)
 {
 	int			i = column_index(row, column);
 
@@ -125,7 +125,7 @@ row_set(TriggerRow *row, const char *column, Datum value)
 }
 
 void
-row_set_null(TriggerRow *row, const char *column)
+trigger_row_set_null(TriggerRow *row, const char *column)
 {
 	int			i = column_index(row, column);
 
@@ -134,66 +134,58 @@ row_set_null(TriggerRow *row, const char *column)
 }
 
 bool
-row_is_new(TriggerRow *row)
+trigger_row_is_new(TriggerRow *row)
 {
-	return row_is_insert(row) && SPI_fnumber(row->descriptor, "id") > 0 && row_is_null(row, "id");
+	return trigger_row_is_insert(row) && SPI_fnumber(row->descriptor, "id") > 0 &&
+		trigger_row_is_null(row, "id");
 }
 
 void
-row_redact(TriggerRow *row, const char *column, int limit)
+trigger_row_redact(TriggerRow *row, const char *column, int limit)
 {
 	text	   *value;
 
-	if (row_is_null(row, column) || (row_is_update(row) && !row_differs(row, column)))
+	if (trigger_row_is_null(row, column) || (trigger_row_is_update(row) && !trigger_row_differs(row, column)))
 		return;
-	value = row_text(row, column);
-	if (row_is_update(row) || row_is_new(row))
+	value = trigger_row_text(row, column);
+	if (trigger_row_is_update(row) || trigger_row_is_new(row))
 		argument_check_length(column, value, limit);
-	row_set(row, column, PointerGetDatum(apikey_redact_text(value)));
+	trigger_row_set(row, column, PointerGetDatum(apikey_redact_text(value)));
 }
 
 Datum
-row_result(TriggerRow *row)
+trigger_row_result(TriggerRow *row)
 {
 	if (row->changed)
 		return PointerGetDatum(heap_form_tuple(row->descriptor, row->values, row->nulls));
-	if (row_is_update(row))
+	if (trigger_row_is_update(row))
 		return PointerGetDatum(row->trigger->tg_newtuple);
 	return PointerGetDatum(row->trigger->tg_trigtuple);
 }
 
 text *
-row_text(TriggerRow *row, const char *column)
+trigger_row_text(TriggerRow *row, const char *column)
 {
 	bool		null;
-	Datum		value = row_value(row, column, &null);
+	Datum		value = trigger_row_value(row, column, &null);
 
 	return null ? NULL : DatumGetTextPP(value);
 }
 
 text *
-row_old_text(TriggerRow *row, const char *column)
+trigger_row_old_text(TriggerRow *row, const char *column)
 {
 	bool		null;
-	Datum		value = row_old_value(row, column, &null);
+	Datum		value = trigger_row_old_value(row, column, &null);
 
 	return null ? NULL : DatumGetTextPP(value);
 }
 
 bool
-row_boolean(TriggerRow *row, const char *column)
+trigger_row_boolean(TriggerRow *row, const char *column)
 {
 	bool		null;
-	Datum		value = row_value(row, column, &null);
-
-	return !null && DatumGetBool(value);
-}
-
-bool
-row_old_boolean(TriggerRow *row, const char *column)
-{
-	bool		null;
-	Datum		value = row_old_value(row, column, &null);
+	Datum		value = trigger_row_value(row, column, &null);
 
 	return !null && DatumGetBool(value);
 }
