@@ -46,10 +46,10 @@ typedef struct Counter
 	Identifier	key_id;
 	UsageClient last_client;
 	pg_atomic_flag client_is_written;
-	bool		in_flight;		/* the counts below are, in a running transaction */
-	TransactionId flight;		/* or were, in one that committed */
-	uint64		flight_uses;
-	uint64		flight_denials;
+	bool		being_flushed;	/* the counts below are, in a running transaction */
+	TransactionId flushed_by;	/* or were, in one that committed */
+	uint64		flushing_uses;
+	uint64		flushing_denials;
 	pg_atomic_uint64 uses;
 	pg_atomic_uint64 denials;
 	pg_atomic_uint64 last_used_at;
@@ -194,10 +194,10 @@ reset(Counter *counter, Oid database, const Identifier *key_id)
 	counter->key_id = *key_id;
 	memset(&counter->last_client, 0, sizeof(UsageClient));
 	pg_atomic_init_flag(&counter->client_is_written);
-	counter->in_flight = false;
-	counter->flight = InvalidTransactionId;
-	counter->flight_uses = 0;
-	counter->flight_denials = 0;
+	counter->being_flushed = false;
+	counter->flushed_by = InvalidTransactionId;
+	counter->flushing_uses = 0;
+	counter->flushing_denials = 0;
 	pg_atomic_write_u64(&counter->uses, 0);
 	pg_atomic_write_u64(&counter->denials, 0);
 	pg_atomic_write_u64(&counter->last_used_at, 0);
@@ -221,7 +221,7 @@ claim(CounterSet *set, uint32 hash, const Identifier *key_id, bool may_lose, boo
 		Counter    *counter = &set->counters[i];
 
 		if (counter->database != InvalidOid &&
-			(counter->in_flight || (has_counts(counter) && !may_lose)))
+			(counter->being_flushed || (has_counts(counter) && !may_lose)))
 			continue;
 		usable++;
 		if (chosen == NULL ||
@@ -349,16 +349,16 @@ copy_counts(Counter *counter, UsageCounts *counts)
 }
 
 /*
- * Are the counts in flight yet to be added to what the snapshot sees?  When a
+ * Are the counts being flushed yet to be added to what the snapshot sees?  When a
  * transaction has just aborted, they are until they have been put back.
  */
 static bool
-flight_is_unseen(const Counter *counter, Snapshot snapshot)
+flush_is_unseen(const Counter *counter, Snapshot snapshot)
 {
-	if (!TransactionIdIsValid(counter->flight))
+	if (!TransactionIdIsValid(counter->flushed_by))
 		return false;
-	return XidInMVCCSnapshot(counter->flight, snapshot) ||
-		(counter->in_flight && !TransactionIdDidCommit(counter->flight));
+	return XidInMVCCSnapshot(counter->flushed_by, snapshot) ||
+		(counter->being_flushed && !TransactionIdDidCommit(counter->flushed_by));
 }
 
 bool
@@ -374,10 +374,10 @@ usage_counters_of(const Identifier *key_id, Snapshot snapshot, UsageCounts *coun
 	if (counter != NULL)
 	{
 		copy_counts(counter, counts);
-		if (flight_is_unseen(counter, snapshot))
+		if (flush_is_unseen(counter, snapshot))
 		{
-			counts->uses += counter->flight_uses;
-			counts->denials += counter->flight_denials;
+			counts->uses += counter->flushing_uses;
+			counts->denials += counter->flushing_denials;
 		}
 	}
 	LWLockRelease(lock);
@@ -427,10 +427,10 @@ static void
 take(Counter *counter, UsageCounts *counts, TransactionId transaction)
 {
 	copy_counts(counter, counts);
-	counter->in_flight = true;
-	counter->flight = transaction;
-	counter->flight_uses = counts->uses;
-	counter->flight_denials = counts->denials;
+	counter->being_flushed = true;
+	counter->flushed_by = transaction;
+	counter->flushing_uses = counts->uses;
+	counter->flushing_denials = counts->denials;
 	pg_atomic_write_u64(&counter->uses, 0);
 	pg_atomic_write_u64(&counter->denials, 0);
 }
@@ -449,12 +449,12 @@ usage_take(UsageTaken *taken, int maximum, uint32 *position, TransactionId trans
 		if (counter->database != MyDatabaseId)
 			continue;
 		LWLockAcquire(lock, LW_EXCLUSIVE);
-		if (counter->database == MyDatabaseId && !counter->in_flight)
+		if (counter->database == MyDatabaseId && !counter->being_flushed)
 		{
 			/* Every snapshot sees that one by now, and its number may come again. */
-			if (TransactionIdIsValid(counter->flight) &&
-				TransactionIdPrecedes(counter->flight, horizon))
-				counter->flight = InvalidTransactionId;
+			if (TransactionIdIsValid(counter->flushed_by) &&
+				TransactionIdPrecedes(counter->flushed_by, horizon))
+				counter->flushed_by = InvalidTransactionId;
 			if (has_counts(counter))
 			{
 				take(counter, &taken[count].counts, transaction);
@@ -478,16 +478,16 @@ usage_settle(const UsageTaken *taken, int count)
 		Counter    *counter = counter_at(taken[i].place);
 		LWLock	   *lock = lock_at(taken[i].place);
 
-		/* What is in flight stays the same key's. */
+		/* What is being flushed stays the same key's. */
 		LWLockAcquire(lock, LW_EXCLUSIVE);
-		counter->in_flight = false;
+		counter->being_flushed = false;
 		if (!taken[i].written)
 		{
-			counter->flight = InvalidTransactionId;
+			counter->flushed_by = InvalidTransactionId;
 			if ((TimestampTz) pg_atomic_read_u64(&counter->last_seen_at) + USAGE_UNKNOWN_KEPT > now)
 			{
-				pg_atomic_fetch_add_u64(&counter->uses, counter->flight_uses);
-				pg_atomic_fetch_add_u64(&counter->denials, counter->flight_denials);
+				pg_atomic_fetch_add_u64(&counter->uses, counter->flushing_uses);
+				pg_atomic_fetch_add_u64(&counter->denials, counter->flushing_denials);
 			}
 		}
 		LWLockRelease(lock);
@@ -512,7 +512,7 @@ usage_discard(Oid database, TimestampTz seen_before)
 		if (counter->database != database)
 			continue;
 		LWLockAcquire(lock, LW_EXCLUSIVE);
-		if (counter->database == database && !counter->in_flight &&
+		if (counter->database == database && !counter->being_flushed &&
 			(TimestampTz) pg_atomic_read_u64(&counter->last_seen_at) < seen_before)
 			counter->database = InvalidOid;
 		LWLockRelease(lock);

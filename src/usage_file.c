@@ -95,7 +95,7 @@ write_records(FILE *file, bool in_recovery)
 
 /*
  * In the postmaster, when all others have ended.  After a crash, or an
- * immediate shutdown, counts may be in flight, and are given up instead.
+ * immediate shutdown, some counts may be being flushed, and all are given up instead.
  */
 static void
 write_file(int code, Datum arg)
