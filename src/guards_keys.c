@@ -3,11 +3,6 @@
  *		Triggers that hold the rules of keys, their secrets and restrictions.
  *
  * Rules floor: calls guards, registration, events, store, vault and standby.
- *
- * No digest ever belongs to two keys, current or retired.  A digest moves from
- * keys to retired_secrets only, so whoever looks there in this order, waiting
- * for what is in progress, misses none; and each table is looked at again by
- * who has just inserted into the other one.
  */
 #include "postgres.h"
 
@@ -17,6 +12,7 @@
 #include "utils/timestamp.h"
 
 #include "argument.h"
+#include "digest.h"
 #include "events.h"
 #include "guards.h"
 #include "identifier.h"
@@ -177,7 +173,7 @@ prepare_insert(TriggerRow *row)
 			guards_refuse("a workspace that was never approved has test keys only",
 						  "Approve it with falukeys.approve_workspace().");
 	}
-	if (store_digest_is_in_keys(secret, NULL))
+	if (digest_is_in_keys(secret, NULL))
 		registration_report_duplicate();
 }
 
@@ -195,8 +191,8 @@ check_digest_is_new(TriggerRow *row)
 	ItemPointer self = &row->trigger->tg_trigtuple->t_self;
 	bool		is_key = row_is_of_keys(row);
 
-	if (store_digest_is_in_keys(secret, is_key ? self : NULL) ||
-		store_digest_is_retired(secret, is_key ? NULL : self))
+	if (digest_is_in_keys(secret, is_key ? self : NULL) ||
+		digest_is_retired(secret, is_key ? NULL : self))
 		registration_report_duplicate();
 }
 
@@ -452,7 +448,7 @@ guards_retired_before(PG_FUNCTION_ARGS)
 	if (trigger_row_is_insert(&row))
 	{
 		if (!trigger_row_is_null(&row, "secret") &&
-			store_digest_is_retired(row_secret(&row), NULL))
+			digest_is_retired(row_secret(&row), NULL))
 			registration_report_duplicate();
 		if (!is_retired_by_us())
 			check_grace(&row);

@@ -123,11 +123,4 @@ extern bool store_workspace_was_approved(StoreReader *reader, const text *id, bo
 /* The highest number of an event, of those in progress too; 0 if there is none */
 extern int64 store_last_event(void);
 
-/*
- * Does keys, or retired_secrets, hold this digest in another row, committed or
- * ours?  Wait for whoever is just writing or deleting such a row.
- */
-extern bool store_digest_is_in_keys(const ApiKey *secret, const ItemPointerData *except);
-extern bool store_digest_is_retired(const ApiKey *secret, const ItemPointerData *except);
-
 #endif							/* FALUKEYS_STORE_H */
