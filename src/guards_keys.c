@@ -100,9 +100,7 @@ check_parent(TriggerRow *row, const ApiKey *secret)
 {
 	bool		null;
 	Datum		parent = trigger_row_value(row, "parent_secret", &null);
-	StoreReader reader;
 	KeyFacts	facts;
-	bool		found;
 
 	if (null != trigger_row_is_null(row, "parent_key_id"))
 		argument_refuse("parent_secret", "given with \"parent_key_id\"");
@@ -112,10 +110,8 @@ check_parent(TriggerRow *row, const ApiKey *secret)
 		argument_refuse("parent_secret", "null for a key that is not temporary");
 	if (DatumGetApiKeyP(parent)->kind != 's' || DatumGetApiKeyP(parent)->mode != secret->mode)
 		argument_refuse("parent_secret", "a secret key of the same mode");
-	store_reader_begin(&reader);
-	found = store_key_by_id(&reader, trigger_row_text(row, "parent_key_id"), &facts);
-	store_reader_end(&reader);
-	if (found && !trigger_row_is_null(row, "workspace_id") &&
+	if (!trigger_row_is_null(row, "workspace_id") &&
+		store_read_key(trigger_row_text(row, "parent_key_id"), &facts) &&
 		(facts.secret.kind != 's' || facts.secret.mode != secret->mode ||
 		 !identifier_equals(&facts.workspace_id, trigger_row_text(row, "workspace_id"))))
 		argument_refuse("parent_key_id", "a secret key of the same workspace and mode");
@@ -404,16 +400,11 @@ static void
 check_is_of_key(TriggerRow *row)
 {
 	ApiKey	   *secret = row_secret(row);
-	StoreReader reader;
 	KeyFacts	facts;
-	bool		found;
 
-	if (trigger_row_is_null(row, "key_id"))
-		return;
-	store_reader_begin(&reader);
-	found = store_key_by_id(&reader, trigger_row_text(row, "key_id"), &facts);
-	store_reader_end(&reader);
-	if (found && (facts.secret.kind != secret->kind || facts.secret.mode != secret->mode))
+	if (!trigger_row_is_null(row, "key_id") &&
+		store_read_key(trigger_row_text(row, "key_id"), &facts) &&
+		(facts.secret.kind != secret->kind || facts.secret.mode != secret->mode))
 		argument_refuse("secret", "of the kind and mode of its key");
 }
 
@@ -470,14 +461,9 @@ guards_retired_before(PG_FUNCTION_ARGS)
 static text *
 workspace_of(const text *key_id)
 {
-	StoreReader reader;
 	KeyFacts	facts;
-	bool		found;
 
-	store_reader_begin(&reader);
-	found = store_key_by_id(&reader, key_id, &facts);
-	store_reader_end(&reader);
-	return found ? cstring_to_text(facts.workspace_id.text) : NULL;
+	return store_read_key(key_id, &facts) ? cstring_to_text(facts.workspace_id.text) : NULL;
 }
 
 /*
@@ -582,10 +568,8 @@ Datum
 guards_restrictions_before(PG_FUNCTION_ARGS)
 {
 	TriggerRow	row;
-	StoreReader reader;
 	KeyFacts	facts;
 	bool		for_objects;
-	bool		found;
 
 	trigger_row_begin(fcinfo, &row);
 	if (trigger_row_is_delete(&row))
@@ -597,10 +581,7 @@ guards_restrictions_before(PG_FUNCTION_ARGS)
 	for_objects = row.trigger->tg_trigger->tgargs[0][0] == 't';
 	if (trigger_row_is_null(&row, "key_id"))
 		return trigger_row_result(&row);
-	store_reader_begin(&reader);
-	found = store_key_by_id(&reader, trigger_row_text(&row, "key_id"), &facts);
-	store_reader_end(&reader);
-	if (!found)
+	if (!store_read_key(trigger_row_text(&row, "key_id"), &facts))
 		return trigger_row_result(&row);	/* its foreign key says so */
 	if (facts.secret.kind == 'p')
 		guards_refuse("a public key cannot be restricted", "It only identifies its workspace.");

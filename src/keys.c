@@ -354,7 +354,7 @@ lock_secret(const text *key_id)
 	KeyFacts	facts;
 
 	lifecycle_lock_key(PRECEDENCE_KEY_AND_SECRET, key_id, NULL);
-	if (!lifecycle_read_key(key_id, &facts))
+	if (!store_read_key(key_id, &facts))
 		access_deny_key(key_id);
 	return facts.secret;
 }

@@ -75,7 +75,7 @@ report_key(const text *key_id, const ApiKey *secret, text *source)
 
 	spi_owner_begin(&spi);
 	if (!precedence_lock(PRECEDENCE_KEY_AND_SECRET, key_id, "report_compromised_key") ||
-		!lifecycle_read_key(key_id, &facts))
+		!store_read_key(key_id, &facts))
 	{
 		spi_owner_end(&spi);
 		return false;

@@ -43,23 +43,11 @@ lifecycle_lock_key(PrecedenceRow row, const text *key_id, const char *stop)
 	if (precedence_lock(row, key_id, stop))
 		return;
 	/* A transaction's own snapshot knows nothing of a table that was rewritten since. */
-	if (IsolationUsesXactSnapshot() && lifecycle_read_key(key_id, &facts))
+	if (IsolationUsesXactSnapshot() && store_read_key(key_id, &facts))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access due to concurrent update")));
 	access_deny_key(key_id);
-}
-
-bool
-lifecycle_read_key(const text *key_id, KeyFacts *facts)
-{
-	StoreReader reader;
-	bool		found;
-
-	store_reader_begin(&reader);
-	found = store_key_by_id(&reader, key_id, facts);
-	store_reader_end(&reader);
-	return found;
 }
 
 /* Secrets from before that are still good, but for those that were reported */
@@ -166,7 +154,7 @@ lifecycle_roll(PG_FUNCTION_ARGS)
 
 	spi_owner_begin(&spi);
 	lifecycle_lock_key(PRECEDENCE_KEY_AND_SECRET, key_id, NULL);
-	if (!lifecycle_read_key(key_id, &facts))
+	if (!store_read_key(key_id, &facts))
 		access_deny_key(key_id);
 	check_rollable(&facts);
 	valid_until = grace_end(fcinfo, 1, &facts);
@@ -290,7 +278,7 @@ lifecycle_set_validity(PG_FUNCTION_ARGS)
 	/* The bound that stays may just be changed by someone else. */
 	spi_owner_begin(&spi);
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
-	if (!lifecycle_read_key(key_id, &facts))
+	if (!store_read_key(key_id, &facts))
 		access_deny_key(key_id);
 	/* Even setting the same again would promise what is over. */
 	if (facts.expires_at <= GetCurrentTimestamp())

@@ -17,9 +17,6 @@
  */
 extern void lifecycle_lock_key(PrecedenceRow row, const text *key_id, const char *stop);
 
-/* The key as it is now, false where it is gone */
-extern bool lifecycle_read_key(const text *key_id, KeyFacts *facts);
-
 /* Puts a new secret in the place of the one in facts, which is retired. */
 extern void lifecycle_replace_secret(const text *key_id, const KeyFacts *facts,
 									 const PlainKey *key, TimestampTz valid_until,

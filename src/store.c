@@ -285,6 +285,18 @@ store_key_by_id(StoreReader *reader, const text *id, KeyFacts *facts)
 }
 
 bool
+store_read_key(const text *id, KeyFacts *facts)
+{
+	StoreReader reader;
+	bool		found;
+
+	store_reader_begin(&reader);
+	found = store_key_by_id(&reader, id, facts);
+	store_reader_end(&reader);
+	return found;
+}
+
+bool
 store_key_is_imported(const text *id)
 {
 	StoreReader reader;

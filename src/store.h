@@ -90,6 +90,9 @@ typedef struct RetiredFacts
 extern bool store_key_by_secret(StoreReader *reader, const ApiKey *secret, KeyFacts *facts);
 extern bool store_key_by_id(StoreReader *reader, const text *id, KeyFacts *facts);
 
+/* As it is now, with a reader of its own */
+extern bool store_read_key(const text *id, KeyFacts *facts);
+
 /* Reads the same whether the id is missing or another workspace's. */
 extern bool store_key_in_workspace(StoreReader *reader, const text *workspace, const text *id,
 								   KeyFacts *facts);
