@@ -27,6 +27,7 @@
 
 #include "access.h"
 #include "argument.h"
+#include "arrays.h"
 #include "compat.h"
 #include "spi_owner.h"
 
@@ -309,20 +310,13 @@ access_own_workspaces(void)
 	Oid			role = GetUserId();
 	StoreReader reader;
 	List	   *workspaces;
-	Datum	   *ids;
-	int			count = 0;
-	ListCell   *cell;
 
 	if (access_sees_every_workspace(role))
 		return construct_empty_array(TEXTOID);
 	store_reader_begin(&reader);
 	workspaces = workspaces_of(&reader, role, ACCESS_DEVELOPER);
 	store_reader_end(&reader);
-
-	ids = palloc(Max(list_length(workspaces), 1) * sizeof(Datum));
-	foreach(cell, workspaces)
-		ids[count++] = PointerGetDatum(lfirst(cell));
-	return construct_array(ids, count, TEXTOID, -1, false, TYPALIGN_INT);
+	return arrays_of_list(workspaces, TEXTOID);
 }
 
 /* For the views */

@@ -22,6 +22,7 @@
 
 #include "access.h"
 #include "argument.h"
+#include "arrays.h"
 #include "compat.h"
 #include "identity.h"
 #include "lock_tag.h"
@@ -140,18 +141,6 @@ keep_lock(const ApiKey *secret)
 	CurrentResourceOwner = owner;
 }
 
-static ArrayType *
-text_array(List *values)
-{
-	Datum	   *elements = palloc(Max(list_length(values), 1) * sizeof(Datum));
-	int			count = 0;
-	ListCell   *cell;
-
-	foreach(cell, values)
-		elements[count++] = PointerGetDatum(lfirst(cell));
-	return construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT);
-}
-
 /* What it becomes, once it is certain; the secret is the one that was presented. */
 static Identity *
 describe(StoreReader *reader, const ApiKey *secret, const KeyFacts *facts)
@@ -168,7 +157,8 @@ describe(StoreReader *reader, const ApiKey *secret, const KeyFacts *facts)
 	if (facts->networks_restricted)
 		identity->networks = store_restrictions(reader, STORE_NETWORKS, identity->key_id);
 	if (facts->secret.kind == 't')
-		identity->objects = text_array(store_restrictions(reader, STORE_OBJECTS, identity->key_id));
+		identity->objects = arrays_of_list(store_restrictions(reader, STORE_OBJECTS,
+															  identity->key_id), TEXTOID);
 	MemoryContextSwitchTo(caller);
 	return identity;
 }

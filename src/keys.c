@@ -18,6 +18,7 @@
 
 #include "access.h"
 #include "argument.h"
+#include "arrays.h"
 #include "events.h"
 #include "identity.h"
 #include "keys.h"
@@ -163,18 +164,6 @@ refuse_more_than_identity(const char *what)
 			 errmsg("a temporary key has no more %s than the key that creates it", what)));
 }
 
-static ArrayType *
-array_of(List *values, Oid type)
-{
-	Datum	   *elements = palloc(Max(list_length(values), 1) * sizeof(Datum));
-	int			count = 0;
-	ListCell   *cell;
-
-	foreach(cell, values)
-		elements[count++] = PointerGetDatum(lfirst(cell));
-	return construct_array(elements, count, type, -1, false, TYPALIGN_INT);
-}
-
 static void
 limit_permissions(KeyDraft *draft, const Identity *identity)
 {
@@ -183,7 +172,7 @@ limit_permissions(KeyDraft *draft, const Identity *identity)
 
 	if (draft->permissions == NULL)
 	{
-		draft->permissions = array_of(identity->permissions, TEXTOID);
+		draft->permissions = arrays_of_list(identity->permissions, TEXTOID);
 		return;
 	}
 	deconstruct_array(draft->permissions, TEXTOID, -1, false, TYPALIGN_INT, &asked, NULL, &count);
@@ -215,7 +204,7 @@ limit_networks(KeyDraft *draft, const Identity *identity)
 
 	if (draft->networks == NULL)
 	{
-		draft->networks = array_of(identity->networks, CIDROID);
+		draft->networks = arrays_of_list(identity->networks, CIDROID);
 		return;
 	}
 	deconstruct_array(draft->networks, CIDROID, -1, false, TYPALIGN_INT, &asked, NULL, &count);
