@@ -10,39 +10,20 @@
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/syscache.h"
 
 #include "apikey.h"
 #include "argument.h"
+#include "texts.h"
 
 #define SHOWN_LENGTH	64
-
-/*
- * Of how many bytes keys are masked at all.  Masked, they still are some thousand
- * bytes: what was cut off here, a part of a key perhaps, is cut off once more.
- */
-#define MASKED_LENGTH	65536
-
-text *
-argument_cut(const char *value, size_t length, int limit)
-{
-	text	   *masked;
-	int			kept;
-
-	if (length > MASKED_LENGTH)
-		length = pg_mbcliplen(value, (int) length, MASKED_LENGTH);
-	masked = apikey_redact_text(cstring_to_text_with_len(value, (int) length));
-	kept = pg_mbcharcliplen(VARDATA_ANY(masked), VARSIZE_ANY_EXHDR(masked), limit);
-	return cstring_to_text_with_len(VARDATA_ANY(masked), kept);
-}
 
 const char *
 argument_shown(const text *value)
 {
-	return text_to_cstring(argument_cut(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), SHOWN_LENGTH));
+	return text_to_cstring(texts_cut(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), SHOWN_LENGTH));
 }
 
 void
@@ -138,28 +119,6 @@ argument_stored_meta(FunctionCallInfo fcinfo, int number, const char *name)
 	value = JsonbPGetDatum(PG_GETARG_JSONB_P(number));
 	argument_check_meta(name, value);
 	return value;
-}
-
-const char *
-argument_valid(const char *value)
-{
-	char	   *valid;
-
-	if (pg_verifymbstr(value, strlen(value), true))
-		return value;
-	valid = pstrdup(value);
-	for (char *at = valid; *at != '\0'; at++)
-	{
-		if (IS_HIGHBIT_SET(*at))
-			*at = '?';
-	}
-	return valid;
-}
-
-const char *
-argument_role_name(Oid role)
-{
-	return argument_valid(GetUserNameFromId(role, false));
 }
 
 /* A regrole takes any number; one that is no role would match a future one. */

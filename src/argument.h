@@ -29,9 +29,6 @@ pg_noreturn extern void argument_refuse(const char *name, const char *allowed);
 extern void argument_check_length(const char *name, const text *value, int limit);
 extern void argument_check_meta(const char *name, Datum value);
 
-/* Text of any length with the keys in it masked, of which no more is kept than a limit */
-extern text *argument_cut(const char *value, size_t length, int limit);
-
 extern void argument_require(FunctionCallInfo fcinfo, int number, const char *name);
 extern text *argument_text(FunctionCallInfo fcinfo, int number, const char *name);
 
@@ -40,16 +37,12 @@ extern text *argument_stored_text(FunctionCallInfo fcinfo, int number, const cha
 extern ArrayType *argument_stored_array(FunctionCallInfo fcinfo, int number, const char *name);
 extern Datum argument_stored_meta(FunctionCallInfo fcinfo, int number, const char *name);
 
-/*
- * What the server took from the client, or has from another database, without
- * looking at its encoding: where it is not of ours, question marks stand for all
- * that is not ASCII.  A dump with anything else in it could not be restored.
- */
-extern const char *argument_valid(const char *value);
-
-/* A role's name, which may come from a database of another encoding, as it may be stored here */
-extern const char *argument_role_name(Oid role);
-
 extern Oid	argument_role(FunctionCallInfo fcinfo, int number, const char *name);
+
+/* The names that texts.h had, until nothing uses them any more */
+#include "texts.h"
+#define argument_cut		texts_cut
+#define argument_valid		texts_valid
+#define argument_role_name	texts_role_name
 
 #endif							/* FALUKEYS_ARGUMENT_H */

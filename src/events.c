@@ -27,6 +27,7 @@
 #include "lock_tag.h"
 #include "spi_owner.h"
 #include "store.h"
+#include "texts.h"
 
 #define EVENTS_CHANNEL	"falukeys"
 
@@ -92,7 +93,7 @@ detail_parameter(int details, const EventDetail *detail)
 		appendStringInfoString(&json, empty ? "{" : ", ");
 		escape_json(&json, detail[i].name);
 		appendStringInfoString(&json, ": ");
-		escape_json(&json, argument_valid(detail[i].value));
+		escape_json(&json, texts_valid(detail[i].value));
 		empty = false;
 	}
 	if (empty)
@@ -133,9 +134,9 @@ events_record(const char *event, const text *workspace, const text *key,
 
 	if (events_acting_for != NULL && events_acting_for[0] != '\0')
 	{
-		const char *valid = argument_valid(events_acting_for);
+		const char *valid = texts_valid(events_acting_for);
 
-		acting_for = argument_cut(valid, strlen(valid), ARGUMENT_MAX_TEXT);
+		acting_for = texts_cut(valid, strlen(valid), ARGUMENT_MAX_TEXT);
 	}
 
 	id = events_take_number();
@@ -144,8 +145,8 @@ events_record(const char *event, const text *workspace, const text *key,
 				  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 				  (Parameter) {INT8OID, Int64GetDatum(id), false},
 				  parameter_string(event),
-				  parameter_name(argument_role_name(spi_owner_actor())),
-				  parameter_name(argument_role_name(GetSessionUserId())),
+				  parameter_name(texts_role_name(spi_owner_actor())),
+				  parameter_name(texts_role_name(GetSessionUserId())),
 				  parameter_text(acting_for),
 				  parameter_text(workspace),
 				  parameter_text(key),

@@ -31,6 +31,7 @@
 #include "events.h"
 #include "guards.h"
 #include "identifier.h"
+#include "texts.h"
 
 PG_FUNCTION_INFO_V1(guards_refuse_statement);
 PG_FUNCTION_INFO_V1(guards_refuse_change);
@@ -184,7 +185,7 @@ guards_fill_creation(TriggerRow *row)
 	{
 		Name		actor = palloc(sizeof(NameData));
 
-		namestrcpy(actor, argument_role_name(spi_owner_actor()));
+		namestrcpy(actor, texts_role_name(spi_owner_actor()));
 		trigger_row_set(row, "created_by", NameGetDatum(actor));
 	}
 }

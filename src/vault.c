@@ -32,7 +32,6 @@
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
-#include "argument.h"
 #include "binding.h"
 #include "compat.h"
 #include "master_key.h"
@@ -41,6 +40,7 @@
 #include "spi_owner.h"
 #include "standby.h"
 #include "store.h"
+#include "texts.h"
 #include "vault.h"
 
 /* A row found, locked where it stands; pointers go into the page. */
@@ -268,7 +268,7 @@ vault_record_revealed(const text *key_id, const ApiKey *secret)
 	Seal		seal = {.version = SEAL_VERSION,.state = SEAL_SPENT};
 
 	insert_row(key_id, secret, &seal, GetCurrentTimestamp(),
-			   argument_role_name(spi_owner_actor()));
+			   texts_role_name(spi_owner_actor()));
 }
 
 static bool
@@ -368,7 +368,7 @@ open_row(StoreScan *scan, const MasterKeys *keys, const char *key_id, bool once,
 	OpenResult	result;
 	XLogRecPtr	lsn = InvalidXLogRecPtr;
 
-	namestrcpy(&revealed_by, argument_role_name(spi_owner_actor()));
+	namestrcpy(&revealed_by, texts_role_name(spi_owner_actor()));
 	fill_saved_in(filled, saved_in);
 	bound = !once || binding_here(&here);
 

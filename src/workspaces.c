@@ -18,6 +18,7 @@
 #include "guards.h"
 #include "precedence.h"
 #include "spi_owner.h"
+#include "texts.h"
 
 PG_FUNCTION_INFO_V1(workspaces_create);
 PG_FUNCTION_INFO_V1(workspaces_approve);
@@ -39,7 +40,7 @@ put_member(const text *workspace, Oid member, Datum role)
 					  " ON CONFLICT (workspace_id, member) DO NOTHING",
 					  parameter_text(workspace), who, as) > 0)
 		EVENTS_RECORD("member.added", workspace, NULL,
-					  {"member", argument_role_name(member)},
+					  {"member", texts_role_name(member)},
 					  {"role", catalog_enum_label(DatumGetObjectId(role))});
 	else
 		SPI_OWNER_RUN("UPDATE falukeys.members SET role = $3"
