@@ -195,21 +195,62 @@ load_master_keys(MasterKeys *keys)
 		master_key_report_missing();
 }
 
-bool
-vault_anything_is_sealed(void)
+/* What is asked of rows, each of which is locked meanwhile */
+typedef bool (*RowTest) (const SealedRow *row, const MasterKeys *keys);
+
+static bool
+any_row(LOCKMODE lock, RowTest test, const MasterKeys *keys)
 {
 	StoreReader reader;
 	StoreScan	scan;
-	bool		sealed = false;
+	bool		found = false;
 
 	store_reader_begin(&reader);
 	store_scan_all_begin(&scan, &reader, CATALOG_SEALED_SECRETS,
-						 CATALOG_SEALED_SECRETS_BY_SECRET, RowExclusiveLock);
-	while (!sealed && store_scan_next(&scan))
-		sealed = !scan_is_spent(&scan);
+						 CATALOG_SEALED_SECRETS_BY_SECRET, lock);
+	while (!found && store_scan_next(&scan))
+	{
+		SealedRow	row;
+
+		CHECK_FOR_INTERRUPTS();
+		lock_row(&scan, &row, BUFFER_LOCK_SHARE);
+		found = test(&row, keys);
+		unlock_row(&row);
+	}
 	store_scan_end(&scan);
 	store_reader_end(&reader);
-	return sealed;
+	return found;
+}
+
+static bool
+is_not_spent(const SealedRow *row, const MasterKeys *keys)
+{
+	return row->seal->state != SEAL_SPENT;
+}
+
+bool
+vault_anything_is_sealed(void)
+{
+	return any_row(RowExclusiveLock, is_not_spent, NULL);
+}
+
+static bool
+is_behind(const SealedRow *row, const MasterKeys *keys)
+{
+	char		plaintext[KEY_GENERATED_LENGTH];
+	bool		behind;
+
+	behind = memcmp(row->seal->fingerprint, keys->keys[0].fingerprint,
+					MASTER_KEY_FINGERPRINT_LENGTH) != 0 &&
+		seal_open(row->seal, keys, &row->secret, row->key_id.text, plaintext) == OPEN_DONE;
+	crypto_cleanse(plaintext, sizeof(plaintext));
+	return behind;
+}
+
+bool
+vault_anything_is_behind(const MasterKeys *keys)
+{
+	return any_row(ShareRowExclusiveLock, is_behind, keys);
 }
 
 void
@@ -277,20 +318,6 @@ find_row(StoreScan *scan, StoreReader *reader, const ApiKey *secret, LOCKMODE lo
 	store_scan_begin(scan, reader, CATALOG_SEALED_SECRETS, CATALOG_SEALED_SECRETS_BY_SECRET,
 					 lock, ApiKeyPGetDatum(secret));
 	return store_scan_next(scan);
-}
-
-bool
-vault_holds(const ApiKey *secret)
-{
-	StoreReader reader;
-	StoreScan	scan;
-	bool		found;
-
-	store_reader_begin(&reader);
-	found = find_row(&scan, &reader, secret, AccessShareLock);
-	store_scan_end(&scan);
-	store_reader_end(&reader);
-	return found;
 }
 
 static void
@@ -431,34 +458,6 @@ vault_reveal(const text *key_id, const ApiKey *secret, const text *saved_in)
 	revealed = cstring_to_text_with_len(plaintext, KEY_GENERATED_LENGTH);
 	crypto_cleanse(plaintext, sizeof(plaintext));
 	return revealed;
-}
-
-bool
-vault_anything_is_behind(const MasterKeys *keys)
-{
-	StoreReader reader;
-	StoreScan	scan;
-	bool		behind = false;
-
-	store_reader_begin(&reader);
-	store_scan_all_begin(&scan, &reader, CATALOG_SEALED_SECRETS,
-						 CATALOG_SEALED_SECRETS_BY_SECRET, ShareRowExclusiveLock);
-	while (!behind && store_scan_next(&scan))
-	{
-		SealedRow	row;
-		char		plaintext[KEY_GENERATED_LENGTH];
-
-		CHECK_FOR_INTERRUPTS();
-		lock_row(&scan, &row, BUFFER_LOCK_SHARE);
-		behind = memcmp(row.seal->fingerprint, keys->keys[0].fingerprint,
-						MASTER_KEY_FINGERPRINT_LENGTH) != 0 &&
-			seal_open(row.seal, keys, &row.secret, row.key_id.text, plaintext) == OPEN_DONE;
-		unlock_row(&row);
-		crypto_cleanse(plaintext, sizeof(plaintext));
-	}
-	store_scan_end(&scan);
-	store_reader_end(&reader);
-	return behind;
 }
 
 int64

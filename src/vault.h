@@ -15,9 +15,6 @@
 extern void vault_seal(const text *key_id, const PlainKey *key);
 extern void vault_record_revealed(const text *key_id, const ApiKey *secret);
 
-/* Is there a row for this secret?  Then it was made here. */
-extern bool vault_holds(const ApiKey *secret);
-
 /*
  * The plaintext of a sealed secret: of a test one any time, of a live one once
  * ever.  The mark is on disk before this returns, whatever the transaction does.
