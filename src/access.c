@@ -235,11 +235,12 @@ access_check_level(const char *function, AccessLevel level, AccessLevel or_level
 }
 
 void
-access_check_workspace(const text *workspace, AccessNeed need)
+access_check_workspace(const text *workspace, AccessNeed need, WorkspaceFacts *facts)
 {
 	Oid			role = GetUserId();
 	bool		sees_all = access_sees_every_workspace(role);
 	StoreReader reader;
+	WorkspaceFacts found;
 	bool		exists = false;
 	bool		allowed;
 
@@ -247,11 +248,15 @@ access_check_workspace(const text *workspace, AccessNeed need)
 	allowed = is_allowed_in_workspace(&reader, workspace, role, need);
 	/* Of someone else's workspace nothing is read, as of a missing one. */
 	if (allowed || sees_all)
-		(void) store_workspace_was_approved(&reader, workspace, &exists);
+		exists = store_workspace(&reader, workspace, &found);
 	store_reader_end(&reader);
 
 	if (allowed && exists)
+	{
+		if (facts != NULL)
+			*facts = found;
 		return;
+	}
 	if (exists)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

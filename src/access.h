@@ -48,8 +48,11 @@ extern bool access_sees_key(const text *key_id);
 /* Raise unless current_user has one of the levels. */
 extern void access_check_level(const char *function, AccessLevel level, AccessLevel or_level);
 
-/* Raise unless current_user has what it needs; say no more of what is not its own. */
-extern void access_check_workspace(const text *workspace, AccessNeed need);
+/*
+ * Raise unless current_user has what it needs; say no more of what is not its
+ * own.  Without need of the workspace's facts, NULL.
+ */
+extern void access_check_workspace(const text *workspace, AccessNeed need, WorkspaceFacts *facts);
 extern void access_check_key(const text *key_id, AccessNeed need, KeyFacts *facts);
 
 /* For a key that is gone since it was checked: as for one that never was */

@@ -134,6 +134,7 @@ static void
 prepare_insert(TriggerRow *row)
 {
 	ApiKey	   *secret = row_secret(row);
+	WorkspaceFacts workspace;
 	text	   *id;
 
 	if (trigger_row_is_null(row, "id"))
@@ -156,19 +157,10 @@ prepare_insert(TriggerRow *row)
 	check_parent(row, secret);
 
 	/* A restored key may be of a workspace that was closed since. */
-	if (secret->mode == 'l' && !trigger_row_is_null(row, "workspace_id"))
-	{
-		StoreReader reader;
-		bool		exists;
-		bool		approved;
-
-		store_reader_begin(&reader);
-		approved = store_workspace_was_approved(&reader, trigger_row_text(row, "workspace_id"), &exists);
-		store_reader_end(&reader);
-		if (exists && !approved)
-			guards_refuse("a workspace that was never approved has test keys only",
-						  "Approve it with falukeys.approve_workspace().");
-	}
+	if (secret->mode == 'l' && !trigger_row_is_null(row, "workspace_id") &&
+		store_read_workspace(trigger_row_text(row, "workspace_id"), &workspace) && !workspace.approved)
+		guards_refuse("a workspace that was never approved has test keys only",
+					  "Approve it with falukeys.approve_workspace().");
 	if (digest_is_in_keys(secret, NULL))
 		registration_report_duplicate();
 }

@@ -94,6 +94,7 @@ keys_create(PG_FUNCTION_ARGS)
 {
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
 	KeyDraft	draft;
+	WorkspaceFacts facts;
 	PlainKey   *key;
 	char		kind;
 	char		mode;
@@ -111,13 +112,13 @@ keys_create(PG_FUNCTION_ARGS)
 		argument_refuse("kind", "public or secret; temporary keys come from falukeys.create_temporary_key()");
 
 	store_lock_for_writing();
-	access_check_workspace(workspace, ACCESS_DEVELOPER);
+	access_check_workspace(workspace, ACCESS_DEVELOPER, &facts);
 	registration_init(&draft, workspace);
 	read_restrictions(fcinfo, &draft, 3, kind);
 	draft.not_before = time_argument(fcinfo, 7, DT_NOBEGIN);
 	draft.meta = argument_stored_meta(fcinfo, 8, "meta");
 	check_validity(&draft);
-	registration_check_workspace(workspace, mode);
+	registration_check_workspace(workspace, &facts, mode);
 
 	spi_owner_begin(&spi);
 	id = registration_create(&draft, kind, mode, reveal, &key);
@@ -221,16 +222,17 @@ limit_networks(KeyDraft *draft, const Identity *identity)
  * the secret that it has.
  */
 static void
-limit_to_identity(KeyDraft *draft, char mode)
+limit_to_identity(KeyDraft *draft, char mode, WorkspaceFacts *facts)
 {
 	const Identity *identity = identity_current();
 
 	if (identity == NULL || identity->facts.secret.kind != 's' ||
 		identity->facts.secret.mode != mode ||
 		strcmp(identity->facts.workspace_id.text, text_to_cstring(draft->workspace)) != 0)
-		access_check_workspace(draft->workspace, ACCESS_DEVELOPER);
+		access_check_workspace(draft->workspace, ACCESS_DEVELOPER, facts);
 	else
 	{
+		(void) store_read_workspace(draft->workspace, facts);
 		if (identity->facts.permissions_restricted)
 			limit_permissions(draft, identity);
 		if (identity->facts.networks_restricted)
@@ -245,6 +247,7 @@ keys_create_temporary(PG_FUNCTION_ARGS)
 {
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
 	KeyDraft	draft;
+	WorkspaceFacts facts;
 	PlainKey   *key;
 	char		mode;
 	SpiOwner	spi;
@@ -264,10 +267,10 @@ keys_create_temporary(PG_FUNCTION_ARGS)
 	registration_check_restrictions(draft.permissions, draft.networks, 't');
 	store_lock_for_writing();
 	if (identity_current() != NULL && !access_allows_workspace(workspace, ACCESS_DEVELOPER))
-		limit_to_identity(&draft, mode);
+		limit_to_identity(&draft, mode, &facts);
 	else
-		access_check_workspace(workspace, ACCESS_DEVELOPER);
-	registration_check_workspace(workspace, mode);
+		access_check_workspace(workspace, ACCESS_DEVELOPER, &facts);
+	registration_check_workspace(workspace, &facts, mode);
 
 	spi_owner_begin(&spi);
 	key = apikey_generate('t', mode);
@@ -283,13 +286,14 @@ static text *
 import(FunctionCallInfo fcinfo, const text *workspace, const ApiKey *secret, const text *public_key)
 {
 	KeyDraft	draft;
+	WorkspaceFacts facts;
 	SpiOwner	spi;
 	text	   *id;
 
 	if (secret->kind == 't')
 		argument_refuse("key", "a public or secret key");
 	store_lock_for_writing();
-	access_check_workspace(workspace, ACCESS_DEVELOPER);
+	access_check_workspace(workspace, ACCESS_DEVELOPER, &facts);
 	registration_init(&draft, workspace);
 	read_restrictions(fcinfo, &draft, 2, secret->kind);
 	draft.meta = argument_stored_meta(fcinfo, 6, "meta");
@@ -297,7 +301,7 @@ import(FunctionCallInfo fcinfo, const text *workspace, const ApiKey *secret, con
 	draft.secret = *secret;
 	draft.public_key = public_key;
 	check_validity(&draft);
-	registration_check_workspace(workspace, secret->mode);
+	registration_check_workspace(workspace, &facts, secret->mode);
 
 	spi_owner_begin(&spi);
 	id = registration_insert(&draft, "key.imported");

@@ -95,13 +95,9 @@ refuse_roll(const char *id, const char *why)
 static void
 check_rollable(const KeyFacts *facts)
 {
-	StoreReader reader;
-	WorkspaceState state = WORKSPACE_CLOSED;
+	WorkspaceFacts workspace;
 
-	store_reader_begin(&reader);
-	(void) store_workspace_state(&reader, &facts->workspace_id, &state);
-	store_reader_end(&reader);
-
+	(void) store_read_workspace(cstring_to_text(facts->workspace_id.text), &workspace);
 	if (facts->secret.kind == 't')
 		refuse_roll(facts->id.text, "It is a temporary key.");
 	if (facts->compromised)
@@ -110,7 +106,7 @@ check_rollable(const KeyFacts *facts)
 		refuse_roll(facts->id.text, "It was revoked.");
 	if (facts->expires_at <= GetCurrentTimestamp())
 		refuse_roll(facts->id.text, "It has expired.");
-	if (state == WORKSPACE_CLOSED)
+	if (workspace.state == WORKSPACE_CLOSED)
 		refuse_roll(facts->id.text, "Its workspace is closed.");
 }
 

@@ -47,28 +47,16 @@ registration_check_restrictions(const ArrayType *permissions, const ArrayType *n
 }
 
 void
-registration_check_workspace(const text *workspace, char mode)
+registration_check_workspace(const text *workspace, const WorkspaceFacts *facts, char mode)
 {
-	StoreReader reader;
-	Identifier	id;
-	WorkspaceState state = WORKSPACE_CLOSED;
-	bool		exists;
-	bool		approved;
-
-	identifier_copy(&id, workspace);
-	store_reader_begin(&reader);
-	approved = store_workspace_was_approved(&reader, workspace, &exists);
-	(void) store_workspace_state(&reader, &id, &state);
-	store_reader_end(&reader);
-
-	if (exists && state == WORKSPACE_CLOSED)
+	if (facts->state == WORKSPACE_CLOSED)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("workspace \"%s\" is closed", id.text)));
-	if (mode == 'l' && exists && !approved)
+				 errmsg("workspace \"%s\" is closed", argument_shown(workspace))));
+	if (mode == 'l' && !facts->approved)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("workspace \"%s\" has not been approved", id.text),
+				 errmsg("workspace \"%s\" has not been approved", argument_shown(workspace)),
 				 errdetail("Until then it has test keys only."),
 				 errhint("Approve it with falukeys.approve_workspace(), or use a test key.")));
 }

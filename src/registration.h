@@ -12,6 +12,7 @@
 #include "apikey.h"
 #include "compat.h"
 #include "spi_owner.h"
+#include "store.h"
 
 /* What a new key is to be; NULL pointers and infinite times: not said. */
 typedef struct KeyDraft
@@ -38,7 +39,8 @@ extern void registration_check_restrictions(const ArrayType *permissions,
 											const ArrayType *networks, char kind);
 
 /* 55000 where the workspace takes no such key */
-extern void registration_check_workspace(const text *workspace, char mode);
+extern void registration_check_workspace(const text *workspace, const WorkspaceFacts *facts,
+										 char mode);
 
 /* Within a spi_owner_begin: a row for the draft, recorded as the event; its id */
 extern text *registration_insert(const KeyDraft *draft, const char *event);

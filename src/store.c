@@ -490,16 +490,49 @@ store_restriction_fits(StoreReader *reader, StoreRestriction which, const KeyFac
 }
 
 bool
+store_workspace(StoreReader *reader, const text *id, WorkspaceFacts *facts)
+{
+	StoreScan	scan;
+	bool		found;
+	bool		null;
+
+	facts->state = WORKSPACE_CLOSED;
+	facts->approved = false;
+	if (!store_scan_begin_at_once(&scan, reader, CATALOG_WORKSPACES, CATALOG_WORKSPACES_BY_ID,
+								  PointerGetDatum(id)))
+		return false;
+	found = store_scan_next(&scan);
+	if (found)
+	{
+		facts->state = catalog_workspace_state(DatumGetObjectId(store_scan_value(&scan, WORKSPACES_STATE, &null)));
+		facts->approved = !scan_is_null(&scan, WORKSPACES_APPROVED_AT);
+	}
+	store_scan_end(&scan);
+	return found;
+}
+
+bool
+store_read_workspace(const text *id, WorkspaceFacts *facts)
+{
+	StoreReader reader;
+	bool		found;
+
+	store_reader_begin(&reader);
+	found = store_workspace(&reader, id, facts);
+	store_reader_end(&reader);
+	return found;
+}
+
+bool
 store_workspace_state(StoreReader *reader, const Identifier *id, WorkspaceState *state)
 {
 	size_t		length = strlen(id->text);
 	uint32		slot = hash_bytes((const unsigned char *) id->text, length) &
 		(WORKSPACE_CACHE_SIZE - 1);
 	CachedWorkspace *cached = &workspace_cache[slot];
-	StoreScan	scan;
+	WorkspaceFacts facts;
 	text	   *value;
 	bool		found;
-	bool		null;
 
 	if (cached->generation == reader->generation && strcmp(cached->id.text, id->text) == 0)
 	{
@@ -508,38 +541,18 @@ store_workspace_state(StoreReader *reader, const Identifier *id, WorkspaceState 
 	}
 
 	value = cstring_to_text_with_len(id->text, length);
-	if (!store_scan_begin_at_once(&scan, reader, CATALOG_WORKSPACES, CATALOG_WORKSPACES_BY_ID,
-					PointerGetDatum(value)))
-		return false;
-	found = store_scan_next(&scan);
-	if (found)
-		*state = catalog_workspace_state(DatumGetObjectId(store_scan_value(&scan, WORKSPACES_STATE, &null)));
-	store_scan_end(&scan);
+	found = store_workspace(reader, value, &facts);
 	pfree(value);
+	*state = facts.state;
 
 	/* The generation is that from before the snapshot was taken. */
 	if (found)
 	{
 		cached->generation = reader->generation;
 		cached->id = *id;
-		cached->state = *state;
+		cached->state = facts.state;
 	}
 	return found;
-}
-
-bool
-store_workspace_was_approved(StoreReader *reader, const text *id, bool *exists)
-{
-	StoreScan	scan;
-	bool		approved = false;
-
-	store_scan_begin(&scan, reader, CATALOG_WORKSPACES, CATALOG_WORKSPACES_BY_ID,
-					 AccessShareLock, PointerGetDatum(id));
-	*exists = store_scan_next(&scan);
-	if (*exists)
-		approved = !scan_is_null(&scan, WORKSPACES_APPROVED_AT);
-	store_scan_end(&scan);
-	return approved;
 }
 
 /*

@@ -42,6 +42,12 @@ typedef struct RetiredFacts
 	TimestampTz compromised_at; /* infinity where it was not reported */
 } RetiredFacts;
 
+typedef struct WorkspaceFacts
+{
+	WorkspaceState state;
+	bool		approved;		/* ever, so that it has live keys */
+} WorkspaceFacts;
+
 /*
  * Column numbers of what is read directly.  A table may have others, which this
  * library does not know: they are never read.
@@ -97,6 +103,12 @@ extern bool store_read_key(const text *id, KeyFacts *facts);
 extern bool store_key_in_workspace(StoreReader *reader, const text *workspace, const text *id,
 								   KeyFacts *facts);
 extern bool store_retired(StoreReader *reader, const ApiKey *secret, RetiredFacts *facts);
+
+/* A workspace that is not found is closed. */
+extern bool store_workspace(StoreReader *reader, const text *id, WorkspaceFacts *facts);
+extern bool store_read_workspace(const text *id, WorkspaceFacts *facts);	/* with a reader of its own */
+
+/* For verification: the state as it is remembered, or read */
 extern bool store_workspace_state(StoreReader *reader, const Identifier *id, WorkspaceState *state);
 
 /* What a key is restricted to: a list of texts, or of inets for the networks */
@@ -120,8 +132,6 @@ extern bool store_key_is_imported(const text *id);
 
 /* The secrets that a key has and had, and those made by its holders, as pointers to ApiKey */
 extern List *store_secrets(StoreReader *reader, const text *key_id);
-
-extern bool store_workspace_was_approved(StoreReader *reader, const text *id, bool *exists);
 
 /* The highest number of an event, of those in progress too; 0 if there is none */
 extern int64 store_last_event(void);

@@ -203,7 +203,7 @@ workspaces_add_member(PG_FUNCTION_ARGS)
 
 	argument_require(fcinfo, 2, "role");
 	store_lock_for_writing();
-	access_check_workspace(workspace, ACCESS_ADMINISTRATOR);
+	access_check_workspace(workspace, ACCESS_ADMINISTRATOR, NULL);
 	spi_owner_begin(&spi);
 	/* The guard locks it after the member's row, so two of us would wait for each other. */
 	(void) lock_workspace(workspace, NULL);
@@ -224,7 +224,7 @@ workspaces_remove_member(PG_FUNCTION_ARGS)
 	argument_require(fcinfo, 1, "member");
 	member = PG_GETARG_OID(1);
 	store_lock_for_writing();
-	access_check_workspace(workspace, ACCESS_ADMINISTRATOR);
+	access_check_workspace(workspace, ACCESS_ADMINISTRATOR, NULL);
 	spi_owner_begin(&spi);
 	(void) lock_workspace(workspace, NULL);
 	removed = SPI_OWNER_RUN("DELETE FROM falukeys.members WHERE workspace_id = $1 AND member = $2",
