@@ -143,10 +143,9 @@ static void
 make_key(const text *workspace, char kind, char mode)
 {
 	KeyDraft	draft;
-	PlainKey   *key;
 
 	registration_init(&draft, workspace);
-	(void) registration_create(&draft, kind, mode, false, &key);
+	(void) registration_create(&draft, apikey_generate(kind, mode), false);
 }
 
 /* What every workspace has by default: a public and a secret key of a mode */

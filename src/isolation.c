@@ -361,17 +361,14 @@ find_columns(FunctionCallInfo fcinfo, Relation table, Columns *columns)
 }
 
 static void
-note_before(const Target *target, const Columns *columns, MemoryContext context,
-			TableBefore *before)
+note_before(const Target *target, const Columns *columns, TableBefore *before)
 {
 	Relation	table = table_open(target->table, NoLock);
-	MemoryContext caller = MemoryContextSwitchTo(context);
 
 	before->row_security = target->row_security;
 	before->forced = target->forced;
-	before->workspace_default = isolation_before_default(table, columns->workspace);
-	before->mode_default = isolation_before_default(table, columns->mode);
-	MemoryContextSwitchTo(caller);
+	before->workspace_default = spi_owner_carry_string(isolation_before_default(table, columns->workspace));
+	before->mode_default = spi_owner_carry_string(isolation_before_default(table, columns->mode));
 	table_close(table, NoLock);
 }
 
@@ -416,7 +413,7 @@ isolation_isolate_table(PG_FUNCTION_ARGS)
 
 	spi_owner_begin_as(&spi, target.owner);
 	check_not_isolated(&target, kept);
-	note_before(&target, &columns, spi.caller_context, &before);
+	note_before(&target, &columns, &before);
 	before.permitted = isolate(fcinfo, &target, &columns);
 	warn_of_truncate(&target);
 	warn_of_actions(&target, &columns);

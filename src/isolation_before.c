@@ -183,12 +183,12 @@ isolation_before_keep(Oid table, const TableBefore *before)
 }
 
 static char *
-result_string(const SpiOwner *spi, int column)
+result_string(int column)
 {
 	bool		null;
 	Datum		value = spi_owner_result(column, &null);
 
-	return null ? NULL : MemoryContextStrdup(spi->caller_context, TextDatumGetCString(value));
+	return null ? NULL : spi_owner_carry_string(TextDatumGetCString(value));
 }
 
 static bool
@@ -214,8 +214,8 @@ isolation_before_take(Oid table, TableBefore *before)
 		before->row_security = result_boolean(1);
 		before->forced = result_boolean(2);
 		before->permitted = result_boolean(3);
-		before->workspace_default = result_string(&spi, 4);
-		before->mode_default = result_string(&spi, 5);
+		before->workspace_default = result_string(4);
+		before->mode_default = result_string(5);
 	}
 	spi_owner_end(&spi);
 	return found;

@@ -38,15 +38,17 @@ PG_FUNCTION_INFO_V1(keys_reveal);
 PG_FUNCTION_INFO_V1(keys_annotate);
 
 Datum
-keys_id_and_text(FunctionCallInfo fcinfo, const text *id, const char *plaintext)
+keys_hand_out(FunctionCallInfo fcinfo, const text *id, PlainKey *key, bool reveal)
 {
 	static const ResultColumns columns = {2, {TEXTOID, TEXTOID}};
-	Datum		values[2];
-	bool		nulls[2] = {false, plaintext == NULL};
+	text	   *plaintext = cstring_to_text(key->text);
+	Datum		values[2] = {PointerGetDatum(id), PointerGetDatum(plaintext)};
+	bool		nulls[2] = {false, !reveal};
+	Datum		row = result_row(fcinfo, &columns, values, nulls);
 
-	values[0] = PointerGetDatum(id);
-	values[1] = plaintext == NULL ? (Datum) 0 : CStringGetTextDatum(plaintext);
-	return result_row(fcinfo, &columns, values, nulls);
+	crypto_cleanse(plaintext, VARSIZE(plaintext));
+	crypto_cleanse(key->text, sizeof(key->text));
+	return row;
 }
 
 static TimestampTz
@@ -100,8 +102,7 @@ keys_create(PG_FUNCTION_ARGS)
 	char		mode;
 	bool		reveal;
 	SpiOwner	spi;
-	text	   *id;
-	Datum		result;
+	Datum		id;
 
 	argument_require(fcinfo, 1, "kind");
 	argument_require(fcinfo, 9, "reveal");
@@ -120,12 +121,11 @@ keys_create(PG_FUNCTION_ARGS)
 	check_validity(&draft);
 	registration_check_workspace(workspace, &facts, mode);
 
+	key = apikey_generate(kind, mode);
 	spi_owner_begin(&spi);
-	id = registration_create(&draft, kind, mode, reveal, &key);
-	MemoryContextSwitchTo(spi.caller_context);
-	result = keys_id_and_text(fcinfo, id, reveal ? key->text : NULL);
+	id = spi_owner_carry(PointerGetDatum(registration_create(&draft, key, reveal)));
 	spi_owner_end(&spi);
-	return result;
+	return keys_hand_out(fcinfo, DatumGetTextPP(id), key, reveal);
 }
 
 static TimestampTz
@@ -251,8 +251,7 @@ keys_create_temporary(PG_FUNCTION_ARGS)
 	PlainKey   *key;
 	char		mode;
 	SpiOwner	spi;
-	text	   *id;
-	Datum		result;
+	Datum		id;
 
 	mode = mode_argument(fcinfo, 1);
 	argument_require(fcinfo, 2, "objects");
@@ -272,23 +271,21 @@ keys_create_temporary(PG_FUNCTION_ARGS)
 		access_check_workspace(workspace, ACCESS_DEVELOPER, &facts);
 	registration_check_workspace(workspace, &facts, mode);
 
-	spi_owner_begin(&spi);
 	key = apikey_generate('t', mode);
 	draft.secret = key->handle;
-	id = registration_insert(&draft, "key.created");
-	MemoryContextSwitchTo(spi.caller_context);
-	result = keys_id_and_text(fcinfo, id, key->text);
+	spi_owner_begin(&spi);
+	id = spi_owner_carry(PointerGetDatum(registration_insert(&draft, "key.created")));
 	spi_owner_end(&spi);
-	return result;
+	return keys_hand_out(fcinfo, DatumGetTextPP(id), key, true);
 }
 
-static text *
+static Datum
 import(FunctionCallInfo fcinfo, const text *workspace, const ApiKey *secret, const text *public_key)
 {
 	KeyDraft	draft;
 	WorkspaceFacts facts;
 	SpiOwner	spi;
-	text	   *id;
+	Datum		id;
 
 	if (secret->kind == 't')
 		argument_refuse("key", "a public or secret key");
@@ -304,9 +301,7 @@ import(FunctionCallInfo fcinfo, const text *workspace, const ApiKey *secret, con
 	registration_check_workspace(workspace, &facts, secret->mode);
 
 	spi_owner_begin(&spi);
-	id = registration_insert(&draft, "key.imported");
-	MemoryContextSwitchTo(spi.caller_context);
-	id = cstring_to_text(text_to_cstring(id));
+	id = spi_owner_carry(PointerGetDatum(registration_insert(&draft, "key.imported")));
 	spi_owner_end(&spi);
 	return id;
 }
@@ -325,7 +320,7 @@ keys_import(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("argument \"%s\" must be a plaintext key", "key"),
 				 errdetail("%s", key_format_explain(error))));
-	PG_RETURN_TEXT_P(import(fcinfo, workspace, &secret, secret.kind == 'p' ? plaintext : NULL));
+	return import(fcinfo, workspace, &secret, secret.kind == 'p' ? plaintext : NULL);
 }
 
 Datum
@@ -334,7 +329,7 @@ keys_import_digest(PG_FUNCTION_ARGS)
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
 
 	argument_require(fcinfo, 1, "key");
-	PG_RETURN_TEXT_P(import(fcinfo, workspace, PG_GETARG_APIKEY_P(1), NULL));
+	return import(fcinfo, workspace, PG_GETARG_APIKEY_P(1), NULL);
 }
 
 /*
@@ -362,7 +357,6 @@ reveal_live(const text *key_id, const KeyFacts *facts, const text *saved_in)
 	text	   *workspace = cstring_to_text(facts->workspace_id.text);
 	SpiOwner	spi;
 	ApiKey		secret;
-	text	   *revealed;
 
 	PreventCommandIfReadOnly("reveal_key() of a live secret");
 	PreventCommandDuringRecovery("reveal_key() of a live secret");
@@ -374,10 +368,8 @@ reveal_live(const text *key_id, const KeyFacts *facts, const text *saved_in)
 				  parameter_text(key_id), parameter_text(saved_in));
 	EVENTS_RECORD("key.revealed", workspace, key_id,
 				  {"saved_in", saved_in ? text_to_cstring(saved_in) : NULL});
-	MemoryContextSwitchTo(spi.caller_context);
-	revealed = vault_reveal(key_id, &secret, saved_in);
 	spi_owner_end(&spi);
-	return revealed;
+	return vault_reveal(key_id, &secret, saved_in);
 }
 
 static void
@@ -400,17 +392,16 @@ static text *
 reveal_public(const text *key_id)
 {
 	SpiOwner	spi;
-	text	   *revealed;
+	Datum		revealed;
 	bool		null;
 
 	spi_owner_begin(&spi);
 	if (SPI_OWNER_RUN("SELECT public_key FROM falukeys.keys WHERE id = $1 AND public_key IS NOT NULL",
 					  parameter_text(key_id)) == 0)
 		access_deny_key(key_id);
-	MemoryContextSwitchTo(spi.caller_context);
-	revealed = DatumGetTextPCopy(spi_owner_result(1, &null));
+	revealed = spi_owner_carry(spi_owner_result(1, &null));
 	spi_owner_end(&spi);
-	return revealed;
+	return DatumGetTextPP(revealed);
 }
 
 static void

@@ -9,7 +9,12 @@
 
 #include "fmgr.h"
 
-/* A row (id, key) in the current memory context; without a plaintext, key is NULL. */
-extern Datum keys_id_and_text(FunctionCallInfo fcinfo, const text *id, const char *plaintext);
+#include "apikey.h"
+
+/*
+ * A row (id, key), whose key is NULL where it is not to be revealed.  Cleanses
+ * the key: this is its end here.
+ */
+extern Datum keys_hand_out(FunctionCallInfo fcinfo, const text *id, PlainKey *key, bool reveal);
 
 #endif							/* FALUKEYS_KEYS_H */

@@ -140,7 +140,6 @@ lifecycle_roll(PG_FUNCTION_ARGS)
 	TimestampTz valid_until;
 	bool		reveal;
 	SpiOwner	spi;
-	Datum		result;
 
 	argument_require(fcinfo, 1, "grace");
 	argument_require(fcinfo, 2, "reveal");
@@ -148,22 +147,20 @@ lifecycle_roll(PG_FUNCTION_ARGS)
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 
+	key = apikey_generate(facts.secret.kind, facts.secret.mode);
 	spi_owner_begin(&spi);
 	lifecycle_lock_key(PRECEDENCE_KEY_AND_SECRET, key_id, NULL);
 	if (!store_read_key(key_id, &facts))
 		access_deny_key(key_id);
 	check_rollable(&facts);
 	valid_until = grace_end(fcinfo, 1, &facts);
-	key = apikey_generate(facts.secret.kind, facts.secret.mode);
 	lifecycle_replace_secret(key_id, &facts, key, valid_until, DT_NOEND);
 	/* At once: a restore tells the retired secret by it. */
 	EVENTS_RECORD("key.rolled", cstring_to_text(facts.workspace_id.text), key_id,
 				  {"valid_until", timestamptz_to_str(valid_until)});
 	registration_keep(key_id, key, reveal);
-	MemoryContextSwitchTo(spi.caller_context);
-	result = keys_id_and_text(fcinfo, key_id, reveal ? key->text : NULL);
 	spi_owner_end(&spi);
-	return result;
+	return keys_hand_out(fcinfo, key_id, key, reveal);
 }
 
 Datum

@@ -185,15 +185,14 @@ registration_keep(const text *key_id, const PlainKey *key, bool reveal)
 }
 
 text *
-registration_create(KeyDraft *draft, char kind, char mode, bool reveal, PlainKey **key)
+registration_create(KeyDraft *draft, const PlainKey *key, bool reveal)
 {
 	text	   *id;
 
-	*key = apikey_generate(kind, mode);
-	draft->secret = (*key)->handle;
-	if (kind == 'p')
-		draft->public_key = cstring_to_text((*key)->text);
+	draft->secret = key->handle;
+	if (key->handle.kind == 'p')
+		draft->public_key = cstring_to_text(key->text);
 	id = registration_insert(draft, "key.created");
-	registration_keep(id, *key, reveal);
+	registration_keep(id, key, reveal);
 	return id;
 }

@@ -45,9 +45,8 @@ extern void registration_check_workspace(const text *workspace, const WorkspaceF
 /* Within a spi_owner_begin: a row for the draft, recorded as the event; its id */
 extern text *registration_insert(const KeyDraft *draft, const char *event);
 
-/* The same for a new public or secret key, which is generated here */
-extern text *registration_create(KeyDraft *draft, char kind, char mode, bool reveal,
-								 PlainKey **key);
+/* The same for a new public or secret key, whose secret is kept */
+extern text *registration_create(KeyDraft *draft, const PlainKey *key, bool reveal);
 
 /* Within a spi_owner_begin: the rows that restrict a key, in place of those before */
 extern void registration_set_permissions(const text *key_id, ArrayType *permissions);

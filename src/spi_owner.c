@@ -103,7 +103,6 @@ begin(SpiOwner *spi, Oid role, int security_context)
 	Oid			caller;
 
 	GetUserIdAndSecContext(&caller, &spi->security_context);
-	spi->caller_context = CurrentMemoryContext;
 	spi->guc_nest_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
@@ -214,6 +213,18 @@ Datum
 spi_owner_result(int column, bool *null)
 {
 	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, null);
+}
+
+Datum
+spi_owner_carry(Datum value)
+{
+	return SPI_datumTransfer(value, false, -1);
+}
+
+char *
+spi_owner_carry_string(const char *value)
+{
+	return value == NULL ? NULL : strcpy(SPI_palloc(strlen(value) + 1), value);
 }
 
 Parameter

@@ -20,7 +20,6 @@ typedef struct SpiOwner
 	int			security_context;
 	int			guc_nest_level;
 	bool		keeps_settings;
-	MemoryContext caller_context;
 } SpiOwner;
 
 /* One parameter */
@@ -57,6 +56,13 @@ extern void spi_owner_read(const char *sql, Parameter parameter, DestReceiver *d
 
 /* A column of the first row that the last statement returned. */
 extern Datum spi_owner_result(int column, bool *null);
+
+/*
+ * Copies what is to outlive spi_owner_end: a varlena, such as a text, or a
+ * string, which may be NULL.  Not for key text, which would stay in the original.
+ */
+extern Datum spi_owner_carry(Datum value);
+extern char *spi_owner_carry_string(const char *value);
 
 /* Parameters as they are mostly needed; a NULL pointer is a NULL. */
 extern Parameter parameter_text(const text *value);

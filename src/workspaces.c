@@ -70,12 +70,10 @@ workspaces_create(PG_FUNCTION_ARGS)
 	spi_owner_begin(&spi);
 	SPI_OWNER_RUN("INSERT INTO falukeys.workspaces (name) VALUES ($1) RETURNING id",
 				  parameter_text(name));
-	id = DatumGetTextPCopy(spi_owner_result(1, &null));
+	id = DatumGetTextPP(spi_owner_carry(spi_owner_result(1, &null)));
 	if (OidIsValid(administrator))
 		put_member(id, administrator,
 				   ObjectIdGetDatum(catalog_enum_oid("workspace_role", "administrator")));
-	MemoryContextSwitchTo(spi.caller_context);
-	id = cstring_to_text(text_to_cstring(id));
 	spi_owner_end(&spi);
 	PG_RETURN_TEXT_P(id);
 }
