@@ -134,16 +134,6 @@ apikey_parts(const ApiKey *key)
 	return parts;
 }
 
-static int
-lower_hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
 /* The stored form, exactly as apikey_out writes it. */
 static bool
 apikey_from_stored_form(const char *text, size_t length, ApiKey *key)
@@ -153,22 +143,15 @@ apikey_from_stored_form(const char *text, size_t length, ApiKey *key)
 	if (length != STORED_FORM_LENGTH ||
 		text[0] != 'f' || text[2] != 'k' ||
 		strncmp(text + 4, "_****", 5) != 0 ||
-		text[KEY_REDACTED_LENGTH] != ':')
+		text[KEY_REDACTED_LENGTH] != ':' ||
+		strspn(hex, "0123456789abcdef") != 2 * CRYPTO_DIGEST_LENGTH)
 		return false;
 
 	memset(key, 0, sizeof(ApiKey));
 	key->kind = text[1];
 	key->mode = text[3];
 	memcpy(key->last_four, text + KEY_REDACTED_LENGTH - KEY_LAST_FOUR, KEY_LAST_FOUR);
-	for (int i = 0; i < CRYPTO_DIGEST_LENGTH; i++)
-	{
-		int			high = lower_hex_value(hex[2 * i]);
-		int			low = lower_hex_value(hex[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		key->digest[i] = (uint8) (high << 4 | low);
-	}
+	(void) hex_decode(hex, 2 * CRYPTO_DIGEST_LENGTH, (char *) key->digest);
 	return apikey_is_valid(key);
 }
 
@@ -203,12 +186,8 @@ apikey_out(PG_FUNCTION_ARGS)
 
 	key_format_redacted(&parts, result);
 	result[KEY_REDACTED_LENGTH] = ':';
-	for (int i = 0; i < CRYPTO_DIGEST_LENGTH; i++)
-	{
-		*hex++ = "0123456789abcdef"[key->digest[i] >> 4];
-		*hex++ = "0123456789abcdef"[key->digest[i] & 0x0f];
-	}
-	*hex = '\0';
+	(void) hex_encode((const char *) key->digest, CRYPTO_DIGEST_LENGTH, hex);
+	result[STORED_FORM_LENGTH] = '\0';
 	PG_RETURN_CSTRING(result);
 }
 

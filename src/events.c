@@ -111,8 +111,6 @@ detail_parameter(int details, const EventDetail *detail)
 static void
 announce(int64 id)
 {
-	char		payload[64];
-
 	if (DatumGetFloat8(DirectFunctionCall1(pg_notification_queue_usage, (Datum) 0)) > 0.5)
 	{
 		ereport(WARNING,
@@ -121,8 +119,7 @@ announce(int64 id)
 				 errhint("End the transaction of the session that listens and has been idle the longest.")));
 		return;
 	}
-	snprintf(payload, sizeof(payload), "{\"id\": " INT64_FORMAT "}", id);
-	Async_Notify(EVENTS_CHANNEL, payload);
+	Async_Notify(EVENTS_CHANNEL, psprintf("{\"id\": " INT64_FORMAT "}", id));
 }
 
 void

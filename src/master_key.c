@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "storage/lock.h"
+#include "utils/builtins.h"
 #include "utils/inval.h"
 
 #include "command.h"
@@ -62,18 +63,6 @@ command_is_set(void)
 	return master_key_command != NULL && master_key_command[0] != '\0';
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static void
 derive(MasterKey *key, const uint8 master[CRYPTO_KEY_LENGTH])
 {
@@ -100,7 +89,7 @@ next_key(const Content *content, size_t *at, bool *good)
 	key = content->text + *at;
 	*good = content->length - *at >= MASTER_KEY_DIGITS;
 	for (int i = 0; *good && i < MASTER_KEY_DIGITS; i++)
-		*good = hex_value(key[i]) >= 0;
+		*good = isxdigit((unsigned char) key[i]);
 	if (*good)
 		*at += MASTER_KEY_DIGITS;
 	*good = *good && (*at == content->length || isspace((unsigned char) content->text[*at]));
@@ -124,8 +113,7 @@ parse(const Content *content, MasterKeys *keys)
 			good = false;
 			break;
 		}
-		for (int i = 0; i < CRYPTO_KEY_LENGTH; i++)
-			master[i] = (uint8) (hex_value(key[2 * i]) << 4 | hex_value(key[2 * i + 1]));
+		(void) hex_decode(key, MASTER_KEY_DIGITS, (char *) master);
 		derive(&keys->keys[keys->count++], master);
 	}
 	crypto_cleanse(master, sizeof(master));
@@ -257,19 +245,16 @@ append_generated(Content *content)
 	uint8		master[CRYPTO_KEY_LENGTH];
 
 	crypto_random(master, sizeof(master));
-	for (int i = 0; i < CRYPTO_KEY_LENGTH; i++)
-	{
-		content->text[content->length++] = "0123456789abcdef"[master[i] >> 4];
-		content->text[content->length++] = "0123456789abcdef"[master[i] & 0x0f];
-	}
+	content->length += hex_encode((const char *) master, CRYPTO_KEY_LENGTH,
+								  content->text + content->length);
 	content->text[content->length++] = '\n';
 	crypto_cleanse(master, sizeof(master));
 }
 
-static void
-beside_path(char path[MAXPGPATH], pid_t process)
+static char *
+beside_path(pid_t process)
 {
-	snprintf(path, MAXPGPATH, "%s" BESIDE "%d", master_key_file, (int) process);
+	return psprintf("%s" BESIDE "%d", master_key_file, (int) process);
 }
 
 static void
@@ -305,7 +290,6 @@ static void
 remove_stale(void)
 {
 	char		directory[MAXPGPATH];
-	char		path[MAXPGPATH];
 	DIR		   *files;
 	struct dirent *entry;
 
@@ -317,8 +301,7 @@ remove_stale(void)
 
 		if (writer == 0 || (writer != MyProcPid && (kill(writer, 0) == 0 || errno != ESRCH)))
 			continue;
-		beside_path(path, writer);
-		(void) unlink(path);
+		(void) unlink(beside_path(writer));
 	}
 	if (files != NULL)
 		FreeDir(files);
@@ -339,17 +322,17 @@ write_all(int fd, const Content *content)
 
 /*
  * Writes a file of our own beside the master key's, durably, or leaves none;
- * cleanses the content.
+ * cleanses the content.  Its path.
  */
-static void
-write_beside(char path[MAXPGPATH], Content *content)
+static char *
+write_beside(Content *content)
 {
+	char	   *path = beside_path(MyProcPid);
 	int			fd;
 	bool		written;
 	int			error;
 
 	remove_stale();
-	beside_path(path, MyProcPid);
 	fd = OpenTransientFilePerm(path, O_CREAT | O_EXCL | O_WRONLY | PG_BINARY, 0600);
 	written = fd >= 0 && write_all(fd, content);
 	error = errno;
@@ -360,7 +343,7 @@ write_beside(char path[MAXPGPATH], Content *content)
 		written = false;
 	}
 	if (written)
-		return;
+		return path;
 
 	if (fd >= 0)
 		(void) unlink(path);
@@ -368,6 +351,7 @@ write_beside(char path[MAXPGPATH], Content *content)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("could not write master key file \"%s\": %m", path)));
+	return NULL;
 }
 
 /* Where two sessions make one at once, the first one's stays. */
@@ -375,13 +359,13 @@ void
 master_key_create(void)
 {
 	Content		content = {.length = 0};
-	char		path[MAXPGPATH];
+	char	   *path;
 	char		directory[MAXPGPATH];
 	bool		linked;
 	int			error;
 
 	append_generated(&content);
-	write_beside(path, &content);
+	path = write_beside(&content);
 
 	linked = link(path, master_key_file) == 0;
 	error = errno;
@@ -401,9 +385,8 @@ master_key_create(void)
 static void
 replace_file(Content *content)
 {
-	char		path[MAXPGPATH];
+	char	   *path = write_beside(content);
 
-	write_beside(path, content);
 	PG_TRY();
 	{
 		durable_rename(path, master_key_file, ERROR);

@@ -41,6 +41,7 @@ trigger_row_begin(FunctionCallInfo fcinfo, TriggerRow *row)
 		deform(row->trigger->tg_trigtuple, row->descriptor, &row->old_values, &row->old_nulls);
 	if (trigger_row_is_update(row))
 		deform(row->trigger->tg_newtuple, row->descriptor, &row->values, &row->nulls);
+	row->changed = palloc0(row->descriptor->natts * sizeof(bool));
 }
 
 bool
@@ -121,7 +122,8 @@ trigger_row_set(TriggerRow *row, const char *column, Datum value)
 
 	row->values[i] = value;
 	row->nulls[i] = false;
-	row->changed = true;
+	row->changed[i] = true;
+	row->changes = true;
 }
 
 void
@@ -130,7 +132,8 @@ trigger_row_set_null(TriggerRow *row, const char *column)
 	int			i = column_index(row, column);
 
 	row->nulls[i] = true;
-	row->changed = true;
+	row->changed[i] = true;
+	row->changes = true;
 }
 
 bool
@@ -156,11 +159,12 @@ trigger_row_redact(TriggerRow *row, const char *column, int limit)
 Datum
 trigger_row_result(TriggerRow *row)
 {
-	if (row->changed)
-		return PointerGetDatum(heap_form_tuple(row->descriptor, row->values, row->nulls));
-	if (trigger_row_is_update(row))
-		return PointerGetDatum(row->trigger->tg_newtuple);
-	return PointerGetDatum(row->trigger->tg_trigtuple);
+	HeapTuple	tuple = trigger_row_is_update(row) ? row->trigger->tg_newtuple :
+		row->trigger->tg_trigtuple;
+
+	if (row->changes)
+		tuple = heap_modify_tuple(tuple, row->descriptor, row->values, row->nulls, row->changed);
+	return PointerGetDatum(tuple);
 }
 
 text *

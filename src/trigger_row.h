@@ -20,7 +20,8 @@ typedef struct TriggerRow
 	bool	   *old_nulls;
 	Datum	   *values;			/* NULL for a DELETE */
 	bool	   *nulls;
-	bool		changed;
+	bool	   *changed;
+	bool		changes;		/* any of them */
 } TriggerRow;
 
 extern void trigger_row_begin(FunctionCallInfo fcinfo, TriggerRow *row);
