@@ -2,10 +2,9 @@
  * access.c
  *		Who may do what.
  *
- * Rules floor: calls store, spi_owner and catalog.  The role that counts is current_user,
- * and it counts as another where it has that one's privileges.  The levels of
- * grant_access are plain EXECUTE privileges, so that pg_dump and DROP OWNED
- * know them.
+ * The role that counts is current_user, and it counts as another where it has
+ * that one's privileges.  The levels of grant_access are plain EXECUTE
+ * privileges, so that pg_dump and DROP OWNED know them.
  */
 #include "postgres.h"
 

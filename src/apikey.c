@@ -2,8 +2,7 @@
  * apikey.c
  *		The type apikey: a key that cannot be read back.
  *
- * Ground floor: calls crypto, key_format and catalog.  No error of this room
- * shows any of the input, since the input may be a key.
+ * No error of this room shows any of the input, since the input may be a key.
  */
 #include "postgres.h"
 

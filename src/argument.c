@@ -2,8 +2,8 @@
  * argument.c
  *		Arguments of SQL functions: refused by name, shown without key text.
  *
- * Ground floor: calls apikey.  Our functions are not STRICT: a NULL where one
- * is needed would otherwise pass in silence.
+ * Our functions are not STRICT: a NULL where one is needed would otherwise pass
+ * in silence.
  */
 #include "postgres.h"
 

@@ -2,11 +2,11 @@
  * binding.c
  *		What tells this database from every other, and from its own copies.
  *
- * Storage floor: calls shared_notes, lock_tag and crypto.  System identifier and OID are
- * not enough, since a database can be restored over itself, or be made from a
- * copy under the old OID.  So each has a random token beside them, as a note
- * that neither a dump nor a copy carries along.  CREATE EXTENSION, and so a
- * restore, makes another one; a copy has none until it needs one.
+ * System identifier and OID are not enough, since a database can be restored
+ * over itself, or be made from a copy under the old OID.  So each has a random
+ * token beside them, as a note that neither a dump nor a copy carries along.
+ * CREATE EXTENSION, and so a restore, makes another one; a copy has none until
+ * it needs one.
  */
 #include "postgres.h"
 

@@ -2,9 +2,9 @@
  * catalog.c
  *		The OIDs of our own objects, and the values of our enums.
  *
- * Ground floor: calls nothing of ours.  What it remembers is good until an
- * invalidation says otherwise.  A callback may run inside any lock, so it only
- * counts; catalog_generation() is what lets the pending ones in.
+ * What it remembers is good until an invalidation says otherwise.  A callback
+ * may run inside any lock, so it only counts; catalog_generation() is what lets
+ * the pending ones in.
  */
 #include "postgres.h"
 

@@ -2,10 +2,10 @@
  * command.c
  *		The output of a shell command that may hang.
  *
- * Ground floor: calls nothing of ours.  The server's own OpenPipeStream() waits
- * without looking at interrupts, and its child may ignore the signals that are
- * passed on to it.  So the child gets a process group of its own, which is
- * killed by whatever ends the wait too early.
+ * The server's own OpenPipeStream() waits without looking at interrupts, and
+ * its child may ignore the signals that are passed on to it.  So the child gets
+ * a process group of its own, which is killed by whatever ends the wait too
+ * early.
  */
 #include "postgres.h"
 

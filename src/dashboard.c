@@ -2,9 +2,9 @@
  * dashboard.c
  *		The rows that the views show to members of workspaces.
  *
- * Calls access and spi_owner.  Who sees a row is decided before any condition
- * of the query is looked at: only rows of the caller's workspaces are read, and
- * all of them, whatever is asked for.
+ * Who sees a row is decided before any condition of the query is looked at:
+ * only rows of the caller's workspaces are read, and all of them, whatever is
+ * asked for.
  */
 #include "postgres.h"
 

@@ -2,8 +2,8 @@
  * events.c
  *		The append-only record of what was done to workspaces and keys.
  *
- * Rules floor: calls spi_owner, store and argument.  An event stands or falls
- * with the transaction that it tells of, and is announced at its commit.
+ * An event stands or falls with the transaction that it tells of, and is
+ * announced at its commit.
  *
  * Events are numbered without a sequence, which whoever may write to it could
  * set to its end.  The lock that orders who takes a number is not kept until

@@ -2,7 +2,7 @@
  * falukeys.c
  *		The module: its settings, and what it needs from the server's start on.
  *
- * Top floor: points the rooms below to what is set, and does nothing else.
+ * It points the rooms below to what is set, and does nothing else.
  */
 #include "postgres.h"
 

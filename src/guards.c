@@ -2,9 +2,9 @@
  * guards.c
  *		What the trigger rooms share, and the triggers that refuse outright.
  *
- * Rules floor: calls trigger_row, spi_owner and events.  Triggers hold the rules of our tables
- * against any DML, a superuser's too.  Our own functions go through the same
- * triggers; what only they may do, they do with a pass.
+ * Triggers hold the rules of our tables against any DML, a superuser's too.
+ * Our own functions go through the same triggers; what only they may do, they
+ * do with a pass.
  *
  * A restore inserts rows that have their ids and secrets already.  Those are
  * taken as they are: nothing is made for them and nothing recorded.

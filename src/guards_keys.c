@@ -1,8 +1,6 @@
 /*
  * guards_keys.c
  *		Triggers that hold the rules of keys, their secrets and restrictions.
- *
- * Rules floor: calls guards, registration, events, store, vault and standby.
  */
 #include "postgres.h"
 

@@ -1,8 +1,6 @@
 /*
  * guards_workspaces.c
  *		Triggers that hold the rules of workspaces and their members.
- *
- * Rules floor: calls guards, registration, events, store and standby.
  */
 #include "postgres.h"
 

@@ -2,11 +2,10 @@
  * hints.c
  *		Where the rows of keys stood when they were last read.
  *
- * Storage floor: calls apikey and shared_memory.  A hint saves the probe of an index, and nothing
- * depends on it: whoever follows one reads the row anew through a fresh
- * snapshot, and looks whether it is the one that is sought.  So hints are
- * written and read without any lock, may be torn or lost at any time, and serve
- * every database alike.
+ * A hint saves the probe of an index, and nothing depends on it: whoever
+ * follows one reads the row anew through a fresh snapshot, and looks whether it
+ * is the one that is sought.  So hints are written and read without any lock,
+ * may be torn or lost at any time, and serve every database alike.
  *
  * Where the library is preloaded all sessions share them.  Else each has a few.
  */

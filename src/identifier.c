@@ -2,8 +2,8 @@
  * identifier.c
  *		Ids of workspaces and keys: a prefix and a KSUID.
  *
- * Ground floor: calls crypto and key_format.  A KSUID is a 32-bit time in
- * seconds and 128 random bits, in base62, so that ids sort by creation time.
+ * A KSUID is a 32-bit time in seconds and 128 random bits, in base62, so that
+ * ids sort by creation time.
  */
 #include "postgres.h"
 

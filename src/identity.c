@@ -2,10 +2,9 @@
  * identity.c
  *		The key that the running transaction acts for.
  *
- * Calls verdict, verify, store and access.  The identity lives in this
- * backend's memory and nowhere else: no setting, table or role can make one.
- * It ends with its transaction, and each subtransaction that is rolled back
- * brings back the one before.
+ * The identity lives in this backend's memory and nowhere else: no setting,
+ * table or role can make one.  It ends with its transaction, and each
+ * subtransaction that is rolled back brings back the one before.
  */
 #include "postgres.h"
 

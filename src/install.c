@@ -3,7 +3,7 @@
  *		What the install script asks for: a schema that is ours alone, and objects
  *		on which nobody but their owner has a privilege.
  *
- * Calls spi_owner.  These functions are dropped when the script ends.
+ * These functions are dropped when the script ends.
  */
 #include "postgres.h"
 

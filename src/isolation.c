@@ -2,11 +2,10 @@
  * isolation.c
  *		Application tables whose rows only their own workspace and mode touch.
  *
- * Calls identity, result and spi_owner.  What is done to the table is done as
- * its owner, never as the caller or the owner of falukeys: isolation_before
- * says what holds of text that an owner can write.  The policies compare columns
- * with one subquery, which is answered once a query and can be looked up in an
- * index.
+ * What is done to the table is done as its owner, never as the caller or the
+ * owner of falukeys: isolation_before says what holds of text that an owner can
+ * write.  The policies compare columns with one subquery, which is answered
+ * once a query and can be looked up in an index.
  */
 #include "postgres.h"
 

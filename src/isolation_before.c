@@ -2,9 +2,9 @@
  * isolation_before.c
  *		How tables were before they were isolated.
  *
- * Calls spi_owner.  It is kept in a table of ours, since what is kept with the
- * application's table is its owner's to write, and release_table is also called
- * by superusers.  Even so a default comes back as one parsed expression, by the
+ * It is kept in a table of ours, since what is kept with the application's
+ * table is its owner's to write, and release_table is also called by
+ * superusers.  Even so a default comes back as one parsed expression, by the
  * hand of the owner, and never as the text of a statement.
  */
 #include "postgres.h"

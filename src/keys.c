@@ -1,8 +1,6 @@
 /*
  * keys.c
  *		Creating, importing, revealing and describing keys.
- *
- * Calls access, identity, lifecycle, registration, result, vault and events.
  */
 #include "postgres.h"
 

@@ -1,8 +1,6 @@
 /*
  * leaks.c
  *		Keys that turned up where they should not be.
- *
- * Calls verdict, lifecycle, precedence, registration, guards and events.
  */
 #include "postgres.h"
 

@@ -2,8 +2,8 @@
  * lifecycle.c
  *		From one secret to the next, and to the end of a key.
  *
- * Calls access, precedence, registration, guards and events.  What a change is recorded as,
- * and what may never be changed back, the triggers see to.
+ * What a change is recorded as, and what may never be changed back, the
+ * triggers see to.
  */
 #include "postgres.h"
 

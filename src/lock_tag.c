@@ -1,8 +1,6 @@
 /*
  * lock_tag.c
  *		Tags of locks that no SQL advisory call can take.
- *
- * Ground floor: calls crypto.
  */
 #include "postgres.h"
 

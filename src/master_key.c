@@ -2,9 +2,8 @@
  * master_key.c
  *		The key outside the database under which secrets are sealed.
  *
- * Storage floor: calls command and crypto.  It is read at each use, which is
- * rare, and cleansed after it, so that no backend holds it while it runs other
- * SQL.
+ * It is read at each use, which is rare, and cleansed after it, so that no
+ * backend holds it while it runs other SQL.
  *
  * A file, or a command's output, holds one or more keys of 64 hexadecimal
  * digits, set apart by white space.  A file is shared by all databases of the

@@ -1,8 +1,6 @@
 /*
  * mode_settings.c
  *		In what the two modes differ, as the running query sees it.
- *
- * Storage floor: calls catalog.
  */
 #include "postgres.h"
 

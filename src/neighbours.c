@@ -2,13 +2,12 @@
  * neighbours.c
  *		Which master keys the other databases of the server may need.
  *
- * Storage floor: calls shared_notes and master_key.  The first sealing,
- * and each rotation, leaves a note of the key under which all is sealed that is
- * in its database; a copy of the
- * database has it too, as it has the seals.  Of a database without a note we
- * look, in its files, whether it has sealed secrets at all: if so, it may need
- * every key.  That works for templates and for databases that no one may
- * connect to, which is where CREATE DATABASE ... STRATEGY = wal_log reads too.
+ * The first sealing, and each rotation, leaves a note of the key under which
+ * all is sealed that is in its database; a copy of the database has it too, as
+ * it has the seals.  Of a database without a note we look, in its files,
+ * whether it has sealed secrets at all: if so, it may need every key.  That
+ * works for templates and for databases that no one may connect to, which is
+ * where CREATE DATABASE ... STRATEGY = wal_log reads too.
  */
 #include "postgres.h"
 

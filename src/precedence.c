@@ -2,12 +2,11 @@
  * precedence.c
  *		What writers have locked, and who need not wait for them.
  *
- * Rules floor: calls access, store, spi_owner and lock_tag.  Whoever changes a key or a
- * workspace first locks its row here, and holds it until the transaction ends:
- * for as long as its owner likes.  So a stop by the platform waits for no more
- * than HOLD_UP_LIMIT, and then ends the transactions that hold it up, as a
- * standby's recovery does: those of sessions whose role has fewer rights.  For
- * all others it waits as anyone does.
+ * Whoever changes a key or a workspace first locks its row here, and holds it
+ * until the transaction ends: for as long as its owner likes.  So a stop by the
+ * platform waits for no more than HOLD_UP_LIMIT, and then ends the transactions
+ * that hold it up, as a standby's recovery does: those of sessions whose role
+ * has fewer rights.  For all others it waits as anyone does.
  *
  * Anyone who may name a table can also lock it, or queue for a lock, since the
  * server does so before it asks for privileges.  So the same holds for the locks

@@ -2,8 +2,8 @@
  * registration.c
  *		Bringing keys into the tables.
  *
- * Rules floor: calls store, vault, spi_owner and events.  Functions that create
- * and import come here, and so do the triggers that make a workspace's pairs.
+ * Functions that create and import come here, and so do the triggers that make
+ * a workspace's pairs.
  */
 #include "postgres.h"
 

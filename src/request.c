@@ -2,8 +2,8 @@
  * request.c
  *		A request as PostgREST hands it over: the key and the client in its headers.
  *
- * Calls identity.  Headers hold the key, so no error of this room, nor of what
- * parses them, shows any of them.
+ * Headers hold the key, so no error of this room, nor of what parses them,
+ * shows any of them.
  */
 #include "postgres.h"
 

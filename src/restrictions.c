@@ -1,8 +1,6 @@
 /*
  * restrictions.c
  *		What a key is restricted to, and the catalog of permissions.
- *
- * Calls access, lifecycle, registration and events.
  */
 #include "postgres.h"
 

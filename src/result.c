@@ -1,8 +1,6 @@
 /*
  * result.c
  *		The row that a function returns.
- *
- * Ground floor: calls nothing of ours.
  */
 #include "postgres.h"
 

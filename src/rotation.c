@@ -2,12 +2,11 @@
  * rotation.c
  *		Sealing anew: under another master key, or bound to another database.
  *
- * Calls vault, neighbours, binding and master_key.  The file with the master
- * keys is one for all databases of the server, and what is sealed in others
- * cannot be seen from here.  So a rotation of one database puts a new key before
- * the others, those that follow it seal under the same one, and the last of them
- * takes the old ones away.  One lock for the server is held from reading the
- * file to the end of the transaction.
+ * The file with the master keys is one for all databases of the server, and
+ * what is sealed in others cannot be seen from here.  So a rotation of one
+ * database puts a new key before the others, those that follow it seal under
+ * the same one, and the last of them takes the old ones away.  One lock for the
+ * server is held from reading the file to the end of the transaction.
  */
 #include "postgres.h"
 

@@ -2,9 +2,9 @@
  * seal.c
  *		A secret under AES-256-GCM, as column seal holds it.
  *
- * Storage floor: calls binding, master_key and crypto.  A seal is bound to its
- * secret's handle and its key's id, so that it opens in no other row, and that
- * of a live secret to a database, so that it opens in no other copy.
+ * A seal is bound to its secret's handle and its key's id, so that it opens in
+ * no other row, and that of a live secret to a database, so that it opens in no
+ * other copy.
  */
 #include "postgres.h"
 

@@ -1,8 +1,6 @@
 /*
  * shared_memory.c
  *		Memory that all sessions share, from the server's start on.
- *
- * Ground floor: calls nothing of ours.
  */
 #include "postgres.h"
 

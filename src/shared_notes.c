@@ -2,13 +2,13 @@
  * shared_notes.c
  *		A few bytes about a database, which are not in the database's own data.
  *
- * Ground floor: calls nothing of ours.  Notes are rows of the shared catalog
- * pg_shdepend, of a type of dependency that the server does not use and so does
- * not look at; a word each, in refobjid, numbered from 1 by objsubid.  They are
- * in no dump, physical standbys have them, and the server itself deletes them:
- * with a database go the rows that depend on it and those of what is in it, and
- * with an extension the rows that depend on it.  CREATE DATABASE ... TEMPLATE
- * copies the rows of what is in a database, and no others.
+ * Notes are rows of the shared catalog pg_shdepend, of a type of dependency
+ * that the server does not use and so does not look at; a word each, in
+ * refobjid, numbered from 1 by objsubid.  They are in no dump, physical
+ * standbys have them, and the server itself deletes them: with a database go
+ * the rows that depend on it and those of what is in it, and with an extension
+ * the rows that depend on it.  CREATE DATABASE ... TEMPLATE copies the rows of
+ * what is in a database, and no others.
  */
 #include "postgres.h"
 

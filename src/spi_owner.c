@@ -2,9 +2,9 @@
  * spi_owner.c
  *		SPI as the owner of our tables.
  *
- * Ground floor: calls catalog and triggers.  A caller has no privilege on our tables: after
- * access has decided by its role, the statements run as the tables' owner, as
- * those of foreign keys do, and under a search_path that no one else fills.
+ * A caller has no privilege on our tables: after access has decided by its
+ * role, the statements run as the tables' owner, as those of foreign keys do,
+ * and under a search_path that no one else fills.
  */
 #include "postgres.h"
 

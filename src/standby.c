@@ -1,8 +1,6 @@
 /*
  * standby.c
  *		What a standby knows of its primary, and a primary of its standbys.
- *
- * Ground floor: calls nothing of ours.
  */
 #include "postgres.h"
 

@@ -1,8 +1,6 @@
 /*
  * store.c
  *		Direct reads of our tables, each through one fresh snapshot.
- *
- * Storage floor: calls store_reader, catalog, hints and apikey.
  */
 #include "postgres.h"
 

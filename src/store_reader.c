@@ -2,9 +2,6 @@
  * store_reader.c
  *		Snapshots, locks and scans for direct reads of our tables.
  *
- * Storage floor: calls catalog and apikey.  With store and mode_settings, the only room that
- * opens scans.
- *
  * A reader takes a snapshot of its own, since the transaction's goes stale
  * under REPEATABLE READ.  In a SERIALIZABLE transaction an ordinary scan would
  * enter what it read into conflict detection, and fail a transaction because a

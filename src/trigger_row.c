@@ -1,8 +1,6 @@
 /*
  * trigger_row.c
  *		The row that a trigger was called for, its columns by name.
- *
- * Ground floor: calls apikey and argument.
  */
 #include "postgres.h"
 

@@ -2,10 +2,9 @@
  * triggers.c
  *		Notices where the triggers of our tables are not as they should be.
  *
- * Ground floor: calls catalog.  A superuser can switch triggers off, and
- * ENABLE TRIGGER ALL, as pg_dump's --disable-triggers issues it, makes ordinary
- * ones of those that are to fire always.  Nothing is repaired here: someone may
- * have meant it.
+ * A superuser can switch triggers off, and ENABLE TRIGGER ALL, as pg_dump's
+ * --disable-triggers issues it, makes ordinary ones of those that are to fire
+ * always.  Nothing is repaired here: someone may have meant it.
  */
 #include "postgres.h"
 

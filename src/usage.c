@@ -1,8 +1,6 @@
 /*
  * usage.c
  *		How often keys are used, as SQL sees it.
- *
- * Calls access, result and usage_counters.
  */
 #include "postgres.h"
 

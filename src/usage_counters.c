@@ -2,9 +2,8 @@
  * usage_counters.c
  *		How often keys are used, counted in shared memory.
  *
- * Storage floor: calls identifier.  Nothing is written when a key is verified;
- * usage_worker moves what was counted here to key_usage, and usage_file keeps
- * it over a restart.
+ * Nothing is written when a key is verified; usage_worker moves what was
+ * counted here to key_usage, and usage_file keeps it over a restart.
  *
  * Counters stand in sets of a few, found by the hash of database and key, so
  * that whoever needs room chooses the least recently used of one set and looks

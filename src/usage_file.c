@@ -2,10 +2,9 @@
  * usage_file.c
  *		Keeps what was counted over a restart of the server.
  *
- * Storage floor: calls usage_counters and shared_memory.  As pg_stat_statements
- * does, the postmaster writes what is left in memory to a file when the server
- * stops, and reads it when it starts.  The file stays until that has succeeded,
- * and is gone before anything of it can be flushed.
+ * As pg_stat_statements does, the postmaster writes what is left in memory to a
+ * file when the server stops, and reads it when it starts.  The file stays
+ * until that has succeeded, and is gone before anything of it can be flushed.
  *
  * Who starts in recovery may be a copy of another server, which flushes those
  * counts itself: they come with what is replayed.  So then only a file is read

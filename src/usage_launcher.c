@@ -2,9 +2,6 @@
  * usage_launcher.c
  *		Starts the workers that move what was counted in memory to key_usage.
  *
- * What the server calls: calls usage_counters, usage_file, standby and
- * shared_memory.
- *
  * One launcher serves the whole server: it starts a worker for each database in
  * which something was counted, again when one has failed.  Where there are more
  * databases than the server has room for workers, they take turns.

@@ -2,9 +2,6 @@
  * usage_worker.c
  *		Moves what was counted of one database's keys to key_usage.
  *
- * What the server calls: calls usage_launcher, usage_counters, spi_owner and
- * catalog.
- *
  * A worker stays connected, so that it can flush when the server is shut down,
  * but leaves when its database is wanted for something that bears no connection
  * (DROP DATABASE, say), and when the extension is gone.

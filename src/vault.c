@@ -2,9 +2,6 @@
  * vault.c
  *		Sealed secrets, and their one-time opening.
  *
- * Storage floor: calls store, seal, binding, master_key, neighbours, spi_owner
- * and standby.
- *
  * A transaction that reveals a live secret may roll back after its client has
  * seen the plaintext.  So the mark is no part of the transaction: under the
  * buffer's exclusive lock, the only row that a secret ever has is changed where

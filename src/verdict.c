@@ -2,10 +2,10 @@
  * verdict.c
  *		What a key may do, now.
  *
- * Rules floor: calls store, hints, apikey, standby and usage_counters.  The one path of
- * every verification: it opens no SPI, writes nothing, and takes no lock but the
- * shared ones on the tables that it reads, and that of a counter in memory.  What
- * was missed because a table was just being changed is read once more.
+ * The one path of every verification: it opens no SPI, writes nothing, and
+ * takes no lock but the shared ones on the tables that it reads, and that of a
+ * counter in memory.  What was missed because a table was just being changed is
+ * read once more.
  */
 #include "postgres.h"
 

@@ -2,7 +2,7 @@
  * verify.c
  *		Verification as SQL calls it.
  *
- * Calls verdict and result.  Nothing here raises an error for an argument.
+ * Nothing here raises an error for an argument.
  */
 #include "postgres.h"
 

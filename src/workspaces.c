@@ -2,8 +2,8 @@
  * workspaces.c
  *		Workspaces and their members.
  *
- * Calls access, precedence, spi_owner and events.  These functions change one row each; the
- * rest, the pairs of keys and what is recorded, follows from the triggers.
+ * These functions change one row each; the rest, the pairs of keys and what is
+ * recorded, follows from the triggers.
  */
 #include "postgres.h"
 
