@@ -71,6 +71,14 @@ SELECT e.event, k.kind, k.mode, e.acting_for
   FROM falukeys.events e LEFT JOIN falukeys.keys k ON k.id = e.key_id
  WHERE e.workspace_id = :'by_hand' ORDER BY e.id;
 
+-- What describes a workspace, once a change, with no key in it
+SELECT max(id) AS before FROM falukeys.events \gset
+UPDATE falukeys.workspaces SET name = 'Events, renamed fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys', meta = '{"plan": "small"}' WHERE id = :'by_hand';
+UPDATE falukeys.workspaces SET name = name, meta = '{"plan":  "small"}' WHERE id = :'by_hand';
+UPDATE falukeys.workspaces SET meta = NULL, state = 'suspended' WHERE id = :'by_hand';
+UPDATE falukeys.workspaces SET meta = to_jsonb(repeat('x', 70000)) WHERE id = :'by_hand';
+SELECT event, workspace_id = :'by_hand' AS the_workspace, detail FROM falukeys.events WHERE id > :before ORDER BY id;
+
 -- acting_for is masked like other texts of callers.
 SET falukeys.acting_for = 'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys';
 SELECT falukeys.create_workspace('Acting') AS acting \gset

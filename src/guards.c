@@ -177,6 +177,16 @@ guards_require_unchanged(TriggerRow *row, int count, const char *const *columns)
 }
 
 void
+guards_check_meta(TriggerRow *row)
+{
+	bool		null;
+	Datum		meta = trigger_row_value(row, "meta", &null);
+
+	if (!null && (trigger_row_is_update(row) ? trigger_row_differs(row, "meta") : trigger_row_is_new(row)))
+		argument_check_meta("meta", meta);
+}
+
+void
 guards_fill_creation(TriggerRow *row)
 {
 	if (trigger_row_is_null(row, "created_at"))

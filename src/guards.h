@@ -44,6 +44,9 @@ extern void guards_require_unchanged(TriggerRow *row, int count, const char *con
 extern void guards_remember_new(const text *id);
 extern bool guards_take_new(const text *id);
 
+/* The limits of what callers store hold for a meta that is new. */
+extern void guards_check_meta(TriggerRow *row);
+
 /* Fills in who and when, where the row does not say. */
 extern void guards_fill_creation(TriggerRow *row);
 

@@ -79,16 +79,6 @@ check_public_key(TriggerRow *row, const ApiKey *secret)
 		argument_refuse("public_key", "the text of the key whose digest the secret is");
 }
 
-static void
-check_meta(TriggerRow *row)
-{
-	bool		null;
-	Datum		meta = trigger_row_value(row, "meta", &null);
-
-	if (!null && (trigger_row_is_update(row) ? trigger_row_differs(row, "meta") : trigger_row_is_new(row)))
-		argument_check_meta("meta", meta);
-}
-
 /*
  * A parent that is not there yet may be restored later.  Until then, and where
  * it never comes, the key does not verify.
@@ -237,7 +227,7 @@ guards_keys_before(PG_FUNCTION_ARGS)
 	trigger_row_redact(&row, "description", ARGUMENT_MAX_TEXT);
 	trigger_row_redact(&row, "saved_in", ARGUMENT_MAX_TEXT);
 	trigger_row_redact(&row, "revoke_reason", ARGUMENT_MAX_TEXT);
-	check_meta(&row);
+	guards_check_meta(&row);
 	if (trigger_row_is_insert(&row))
 		prepare_insert(&row);
 	else

@@ -14,6 +14,7 @@
 #include "events.h"
 #include "guards.h"
 #include "identifier.h"
+#include "recording.h"
 #include "registration.h"
 #include "standby.h"
 #include "store.h"
@@ -124,6 +125,7 @@ guards_workspaces_before(PG_FUNCTION_ARGS)
 	trigger_row_begin(fcinfo, &row);
 	trigger_row_redact(&row, "name", ARGUMENT_MAX_NAME);
 	trigger_row_redact(&row, "state_reason", ARGUMENT_MAX_TEXT);
+	guards_check_meta(&row);
 	require_known_state(&row);
 	if (trigger_row_is_insert(&row))
 		prepare_insert(&row);
@@ -194,8 +196,12 @@ guards_workspaces_after(PG_FUNCTION_ARGS)
 			make_pair(id, 't');
 		}
 	}
-	else if (trigger_row_differs(&row, "state"))
-		record_transition(&row, id);
+	else
+	{
+		if (trigger_row_differs(&row, "state"))
+			record_transition(&row, id);
+		recording_workspace(&row);
+	}
 	spi_owner_end(&spi);
 	return PointerGetDatum(NULL);
 }

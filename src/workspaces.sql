@@ -17,6 +17,7 @@ CREATE TABLE falukeys.workspaces (
 	suspended_from falukeys.workspace_state,
 	state_changed_at timestamptz NOT NULL,
 	state_reason text,
+	meta jsonb,
 	CONSTRAINT workspaces_pkey PRIMARY KEY (id),
 	CONSTRAINT workspaces_name_check CHECK (name OPERATOR(pg_catalog.<>) ''),
 	CONSTRAINT workspaces_approved_check CHECK (state OPERATOR(pg_catalog.<>) 'approved' OR approved_at IS NOT NULL),
@@ -32,6 +33,7 @@ COMMENT ON COLUMN falukeys.workspaces.approved_at IS 'When it was approved, and 
 COMMENT ON COLUMN falukeys.workspaces.suspended_from IS 'While suspended, the state that resuming restores';
 COMMENT ON COLUMN falukeys.workspaces.state_changed_at IS 'When it came into its state';
 COMMENT ON COLUMN falukeys.workspaces.state_reason IS 'Why it was suspended or closed';
+COMMENT ON COLUMN falukeys.workspaces.meta IS 'The platform''s own: a plan, say';
 
 CREATE TABLE falukeys.members (
 	workspace_id text COLLATE "C" NOT NULL,
