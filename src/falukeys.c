@@ -19,6 +19,7 @@
 #include "usage_counters.h"
 #include "usage_file.h"
 #include "usage_launcher.h"
+#include "usage_places.h"
 
 COMPAT_MODULE_MAGIC("falukeys", FALUKEYS_VERSION);
 

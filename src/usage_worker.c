@@ -28,10 +28,11 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "background.h"
 #include "catalog.h"
 #include "spi_owner.h"
 #include "usage_counters.h"
-#include "usage_launcher.h"
+#include "usage_places.h"
 
 #define BATCH				1000
 
@@ -251,14 +252,14 @@ flush(void)
  * may be just being created.
  */
 static void
-look_around(void)
+look_around(UsagePlace *place)
 {
 	static bool seen = false;
 	bool		wanted;
 	bool		exists;
 
 	StartTransactionCommand();
-	wanted = usage_database_is_wanted(MyDatabaseId);
+	wanted = usage_places_database_is_wanted(MyDatabaseId);
 	exists = extension_exists();
 	CommitTransactionCommand();
 
@@ -266,11 +267,11 @@ look_around(void)
 	if (!exists)
 		usage_discard(MyDatabaseId, seen ? DT_NOEND : GetCurrentTimestamp() - USAGE_UNKNOWN_KEPT);
 	if (wanted || (!exists && !usage_has_counts(MyDatabaseId)))
-		usage_place_leave();
-	else if (!usage_place_is_wanted())
+		usage_place_leave(place);
+	else if (!usage_places_are_wanted())
 		return;
 	flush();
-	usage_place_works();
+	usage_place_works(place);
 	proc_exit(0);
 }
 
@@ -296,13 +297,15 @@ set_up_session(void)
 void
 usage_worker_main(Datum arg)
 {
+	UsagePlace *place;
 	Oid			database;
 	TimestampTz flushed_at = 0;
 	TimestampTz looked_at = 0;
 	bool		woken = false;
 
-	usage_worker_set_up_signals();
-	if (!usage_place_take(DatumGetInt32(arg), &database))
+	background_set_up_signals();
+	place = usage_place_take(DatumGetInt32(arg), &database);
+	if (place == NULL)
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, BGWORKER_BYPASS_ALLOWCONN);
 	set_up_session();
@@ -320,7 +323,7 @@ usage_worker_main(Datum arg)
 		}
 		if (TimestampDifferenceExceeds(looked_at, now, LOOK_INTERVAL))
 		{
-			look_around();
+			look_around(place);
 			looked_at = now;
 		}
 		if (woken || TimestampDifferenceExceeds(flushed_at, now, interval))
@@ -328,8 +331,8 @@ usage_worker_main(Datum arg)
 			flush();
 			flushed_at = now;
 		}
-		usage_place_works();
-		woken = usage_worker_wait(Min(interval, LOOK_INTERVAL));
+		usage_place_works(place);
+		woken = background_wait(Min(interval, LOOK_INTERVAL));
 	}
 }
 
