@@ -73,7 +73,7 @@ roles_with_privileges_of(Oid role)
 
 	if (has_privs_of_role(role, ROLE_PG_DATABASE_OWNER))
 		roles = list_append_unique_oid(roles, ROLE_PG_DATABASE_OWNER);
-	/* It grows while we go through it. */
+	/* The list grows during the loop. */
 	foreach(cell, roles)
 	{
 		CatCList   *grants = SearchSysCacheList1(AUTHMEMMEMROLE,
@@ -178,8 +178,9 @@ is_allowed_in_workspace(StoreReader *reader, const text *workspace, Oid role, Ac
 }
 
 /*
- * A key of a workspace that the role is a member of.  Not looked for by its id
- * alone: what is read then would tell a foreign key from a missing one.
+ * A key of a workspace that the role is a member of.  It is not looked up by
+ * its id alone: which pages that reads would tell a foreign key from a missing
+ * one.
  */
 static bool
 own_key(StoreReader *reader, const text *key_id, Oid role, AccessNeed need, KeyFacts *facts)
@@ -245,7 +246,7 @@ access_check_workspace(const text *workspace, AccessNeed need, WorkspaceFacts *f
 
 	store_reader_begin(&reader);
 	allowed = is_allowed_in_workspace(&reader, workspace, role, need);
-	/* Of someone else's workspace nothing is read, as of a missing one. */
+	/* Nothing is read of someone else's workspace, nor of a missing one. */
 	if (allowed || sees_all)
 		exists = store_workspace(&reader, workspace, &found);
 	store_reader_end(&reader);
@@ -345,7 +346,7 @@ access_check_administrator(Oid administrator)
 
 	if (access_has_level(role, ACCESS_MANAGER))
 		return;
-	/* Nor one that whoever became the operator by SET ROLE could act as. */
+	/* This includes the roles of whoever became the operator by SET ROLE. */
 	if (!is_member_of_role(role, administrator) &&
 		!(is_member_of_role_nosuper(session, role) &&
 		  is_member_of_role_nosuper(session, administrator)))
@@ -356,14 +357,17 @@ access_check_administrator(Oid administrator)
 			 errhint("Name a role of the workspace's owner, or none.")));
 }
 
-/* The functions that stand for the levels do nothing: being allowed to call them is all. */
+/*
+ * The functions that stand for the levels do nothing; what counts is EXECUTE
+ * on them.
+ */
 Datum
 access_level_marker(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_VOID();
 }
 
-/* What a level may call, beside what checks its caller by itself */
+/* What a level may call, besides functions that check their caller themselves */
 static const char *const granted_functions[] = {
 	[ACCESS_VERIFIER] =
 	"falukeys.verifier_access(),"
@@ -384,7 +388,7 @@ static const char *const granted_functions[] = {
 	"falukeys.manager_access()",
 };
 
-/* An EXECUTE that someone was granted on the functions does not suffice. */
+/* EXECUTE on the functions is not enough. */
 static void
 check_superuser(const char *function)
 {

@@ -20,7 +20,7 @@ typedef enum AccessLevel
 	ACCESS_MANAGER
 } AccessLevel;
 
-/* What a caller must be in a workspace; managers and superusers are all of it. */
+/* What a caller must be in a workspace.  Managers and superusers may do all of it. */
 typedef enum AccessNeed
 {
 	ACCESS_DEVELOPER,
@@ -39,7 +39,7 @@ extern bool access_sees_every_workspace(Oid role);
  */
 extern ArrayType *access_own_workspaces(void);
 
-/* Has current_user what it needs in a workspace, which may not exist? */
+/* Does current_user have what it needs in a workspace, which may not exist? */
 extern bool access_allows_workspace(const text *workspace, AccessNeed need);
 
 /* May current_user see the key, which may not exist? */
@@ -49,16 +49,19 @@ extern bool access_sees_key(const text *key_id);
 extern void access_check_level(const char *function, AccessLevel level, AccessLevel or_level);
 
 /*
- * Raise unless current_user has what it needs; say no more of what is not its
- * own.  Without need of the workspace's facts, NULL.
+ * Raise unless current_user has what it needs, without telling whether
+ * something of others exists. facts may be NULL.
  */
 extern void access_check_workspace(const text *workspace, AccessNeed need, WorkspaceFacts *facts);
 extern void access_check_key(const text *key_id, AccessNeed need, KeyFacts *facts);
 
-/* For a key that is gone since it was checked: as for one that never was */
+/*
+ * For a key that was purged after it was checked: the same error as for one
+ * that never existed
+ */
 pg_noreturn extern void access_deny_key(const text *key_id);
 
-/* An operator makes no one an administrator that it could act as. */
+/* Raises where an operator names an administrator that it could act as. */
 extern void access_check_administrator(Oid administrator);
 
 #endif							/* FALUKEYS_ACCESS_H */

@@ -90,7 +90,7 @@ apikey_generate(char kind, char mode)
 	return key;
 }
 
-/* A text may have a gigabyte. */
+/* A text may be a gigabyte long. */
 static void
 check_for_interrupts(void)
 {
@@ -195,7 +195,7 @@ apikey_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo	buffer = (StringInfo) PG_GETARG_POINTER(0);
 	ApiKey	   *key = palloc(sizeof(ApiKey));
-	/* Of a wrong length the server would say something else. */
+	/* For a wrong length, pq_copymsgbytes would raise another error. */
 	bool		right_length = buffer->len - buffer->cursor == sizeof(ApiKey);
 
 	if (right_length)

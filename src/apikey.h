@@ -37,7 +37,10 @@ typedef struct PlainKey
 
 extern KeyFormatError apikey_from_text(const char *text, size_t length, ApiKey *key);
 
-/* In the current memory context, and cleansed when that goes, by an error too. */
+/*
+ * In the current memory context.  It is cleansed when the context is reset,
+ * also by an error.
+ */
 extern PlainKey *apikey_generate(char kind, char mode);
 
 /* Any text that a caller wants stored, with every key in it masked. */

@@ -56,7 +56,7 @@ argument_check_length(const char *name, const text *value, int limit)
 {
 	int			length = VARSIZE_ANY_EXHDR(value);
 
-	/* A character has a byte at least, so what is short needs no counting. */
+	/* A character has at least one byte, so short texts need no counting. */
 	if (length > limit && pg_mbstrlen_with_len(VARDATA_ANY(value), length) > limit)
 		argument_refuse(name, psprintf("at most %d characters long", limit));
 }
@@ -80,7 +80,7 @@ argument_stored_text(FunctionCallInfo fcinfo, int number, const char *name)
 	return apikey_redact_text(value);
 }
 
-/* Of texts, or of what has a length of its own */
+/* The length of elements is checked where they are texts. */
 ArrayType *
 argument_stored_array(FunctionCallInfo fcinfo, int number, const char *name)
 {
@@ -121,7 +121,7 @@ argument_stored_meta(FunctionCallInfo fcinfo, int number, const char *name)
 	return value;
 }
 
-/* A regrole takes any number; one that is no role would match a future one. */
+/* regrole accepts any number.  One without a role could become a future role's. */
 Oid
 argument_role(FunctionCallInfo fcinfo, int number, const char *name)
 {

@@ -18,8 +18,8 @@ extern const char *argument_shown(const text *value);
 pg_noreturn extern void argument_refuse(const char *name, const char *allowed);
 
 /*
- * How long the texts may be that callers store, in characters, how many elements
- * their arrays may have, and how large a jsonb may be, in bytes
+ * Limits of what callers store: texts and names in characters, arrays in
+ * elements, a jsonb in bytes
  */
 #define ARGUMENT_MAX_TEXT		1024
 #define ARGUMENT_MAX_NAME		200

@@ -21,7 +21,7 @@
 
 #define TOKEN_WORDS			4
 
-/* What is hashed; only words without padding between them */
+/* What is hashed.  It has no padding. */
 typedef struct Identity
 {
 	uint32		system[2];
@@ -64,7 +64,7 @@ binding_make_here(Binding *binding)
 	if (binding_here(binding))
 		return;
 
-	/* Two sessions at once make one. */
+	/* Two sessions at the same time make only one. */
 	lock_tag_of_database(&tag, LOCK_BINDING);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	if (!binding_here(binding))
@@ -76,7 +76,10 @@ binding_make_here(Binding *binding)
 	(void) LockRelease(&tag, ExclusiveLock, false);
 }
 
-/* Called once, by the install script: what was sealed before is not bound to here. */
+/*
+ * Called once, by the install script.  Whatever was sealed before is not bound
+ * to this database.
+ */
 Datum
 binding_renew(PG_FUNCTION_ARGS)
 {

@@ -13,10 +13,13 @@ typedef struct Binding
 	uint8		digest[12];
 } Binding;
 
-/* False where this database has nothing yet that tells it: then nothing is bound to it. */
+/* False where this database has no token yet.  Then nothing is bound to it. */
 extern bool binding_here(Binding *binding);
 
-/* The same, but makes what is missing; it stays, however the transaction ends. */
+/*
+ * The same, but makes the token if it is missing.  It stays, however the
+ * transaction ends.
+ */
 extern void binding_make_here(Binding *binding);
 
 #endif							/* FALUKEYS_BINDING_H */

@@ -91,9 +91,10 @@ watch_invalidations(void)
 }
 
 /*
- * Looking a name up takes invalidations in.  Those that come meanwhile leave what
- * was found good for this once: to look again until there are none might never
- * end, since under debug_discard_caches each look-up brings some.
+ * Looking up a name processes invalidations.  If some arrive meanwhile, the
+ * result is used this once and looked up again next time.  Repeating until
+ * none arrive might never end: with debug_discard_caches each look-up causes
+ * some.
  */
 static void
 remember_relations(void)
@@ -214,7 +215,10 @@ catalog_mode_oid(char mode)
 	return catalog_enum_oid("key_mode", mode == 'l' ? "live" : "test");
 }
 
-/* ALTER TYPE … ADD VALUE may add labels that begin as ours, so they count as a whole. */
+/*
+ * Labels are compared as a whole, since ALTER TYPE ...  ADD VALUE may add some
+ * that begin like ours.
+ */
 int
 catalog_label_among(Oid value, const char *const *labels, int count)
 {

@@ -9,7 +9,7 @@
 
 #define CATALOG_SCHEMA	"falukeys"
 
-/* What direct access needs; order as in catalog.c's table of names. */
+/* What direct access needs. catalog.c has their names. */
 typedef enum CatalogRelation
 {
 	CATALOG_WORKSPACES,
@@ -63,13 +63,12 @@ extern Oid	catalog_relation(CatalogRelation which);
 extern Oid	catalog_find_relation(CatalogRelation which);
 
 /*
- * Takes what other sessions committed since, and answers a number that has
- * changed if our tables' definitions, or rows of workspaces, did: a rewritten
- * table too.
+ * Processes pending invalidations and returns a number, which changes whenever
+ * a definition of our tables, their files, or a row of workspaces has changed.
  */
 extern uint64 catalog_generation(void);
 
-/* That number, by what has come in so far */
+/* The same number, without processing invalidations */
 extern uint64 catalog_current(void);
 
 /* By the letters of KeyParts; '\0' for a label that we do not know */
@@ -78,7 +77,7 @@ extern Oid	catalog_mode_oid(char mode);
 extern char catalog_kind(Oid kind);
 extern char catalog_mode(Oid mode);
 
-/* A label that we do not know permits nothing: closed. */
+/* A label that we do not know counts as closed, which permits nothing. */
 extern WorkspaceState catalog_workspace_state(Oid state);
 extern bool catalog_knows_workspace_state(Oid state);
 extern WorkspaceRole catalog_workspace_role(Oid role);

@@ -43,7 +43,7 @@ close_output(Child *child)
 	child->output = -1;
 }
 
-/* It cannot ignore this, so the wait is short. */
+/* SIGKILL cannot be ignored, so the wait is short. */
 static void
 kill_child(int code, Datum arg)
 {

@@ -154,7 +154,7 @@ crypto_open(const uint8 key[CRYPTO_KEY_LENGTH], const uint8 nonce[CRYPTO_NONCE_L
 	EVP_CIPHER_CTX_free(context);
 	ERR_clear_error();
 
-	/* What did not authenticate is nobody's to see. */
+	/* What did not authenticate must not be seen. */
 	if (!authentic)
 		crypto_cleanse(plaintext, length);
 	if (!prepared)

@@ -22,7 +22,7 @@ PG_FUNCTION_INFO_V1(dashboard_own_usage);
 PG_FUNCTION_INFO_V1(dashboard_own_keys);
 PG_FUNCTION_INFO_V1(dashboard_own_events);
 
-/* The one parameter of the query is the caller's workspaces. */
+/* The query has one parameter, the caller's workspaces. */
 static Datum
 own_rows(FunctionCallInfo fcinfo, const char *query)
 {

@@ -16,7 +16,10 @@
 #include "digest.h"
 #include "store.h"
 
-/* By the digest alone, whatever the marks beside it: that of a key is its own. */
+/*
+ * Only the digests are compared: kind, mode and last four follow from the key
+ * that was hashed.
+ */
 static bool
 is_taken(CatalogRelation table, CatalogRelation index, int column,
 		 const ApiKey *secret, const ItemPointerData *except)

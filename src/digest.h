@@ -12,8 +12,8 @@
 #include "apikey.h"
 
 /*
- * Does keys, or retired_secrets, hold this digest in another row, committed or
- * ours?  Wait for whoever is just writing or deleting such a row.
+ * Does another row of keys, or of retired_secrets, have this digest?  Both
+ * wait for transactions that are writing or deleting such a row.
  */
 extern bool digest_is_in_keys(const ApiKey *secret, const ItemPointerData *except);
 extern bool digest_is_retired(const ApiKey *secret, const ItemPointerData *except);

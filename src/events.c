@@ -37,8 +37,9 @@
 char	   *events_acting_for = NULL;
 
 /*
- * The table first: whoever waits for it must not keep others from numbers.  A
- * row that another has inserted counts from then on, committed or not.
+ * The table is locked first, since whoever waits for that lock must not hold
+ * up the numbering of others.  A row that another session has inserted counts
+ * at once, committed or not.
  */
 int64
 events_take_number(void)
@@ -51,7 +52,7 @@ events_take_number(void)
 	return store_last_event() + 1;
 }
 
-/* The trigger may have done so, for us or for rows that it has numbered. */
+/* The trigger may have released it already. */
 void
 events_release_number(void)
 {
@@ -66,8 +67,8 @@ events_release_number(void)
 }
 
 /*
- * A number given by hand must leave numbers for all that will ever happen.  Those
- * of a restore follow each other, whatever they began with.
+ * A number given by hand must leave enough numbers for all future events.  The
+ * numbers of a restore are close to each other, wherever they start.
  */
 bool
 events_may_have(int64 id)
@@ -105,8 +106,8 @@ detail_parameter(int details, const EventDetail *detail)
 }
 
 /*
- * Anyone can fill the server's queue of notifications, and a commit that finds
- * it full fails.  What is announced stands in the record, and must not fail.
+ * Anyone can fill the server's queue of notifications, and then commits that
+ * notify fail.  The event itself must not fail for that.
  */
 static void
 announce(int64 id)

@@ -23,8 +23,8 @@ extern char *events_acting_for;
 extern bool events_may_have(int64 id);
 
 /*
- * The number of the next event.  It is given once: no one else is given one
- * until it is released, which is to be done as soon as the row is inserted.
+ * The number of the next event.  Nobody else gets a number until it is
+ * released, which is to be done as soon as the row is inserted.
  */
 extern int64 events_take_number(void);
 extern void events_release_number(void);

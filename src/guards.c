@@ -65,7 +65,7 @@ forget_new_row(NewRow *entry)
 	pfree(entry);
 }
 
-/* The list's memory is the transaction's. */
+/* The memory of the list belongs to the transaction. */
 static void
 end_transaction(XactEvent event, void *arg)
 {
@@ -73,7 +73,7 @@ end_transaction(XactEvent event, void *arg)
 		dlist_init(&new_rows);
 }
 
-/* No row is there that was rolled back, and a statement has ended with its subtransaction. */
+/* Rows that were rolled back are gone, and no statement outlives its subtransaction. */
 static void
 end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
 {
@@ -107,7 +107,7 @@ guards_remember_new(const text *id)
 	dlist_push_tail(&new_rows, &entry->node);
 }
 
-/* AFTER triggers come in the order of the rows, so the first one mostly is it. */
+/* AFTER triggers fire in the order of the rows, so it is mostly the first one. */
 bool
 guards_take_new(const text *id)
 {
@@ -200,7 +200,7 @@ guards_fill_creation(TriggerRow *row)
 	}
 }
 
-/* For TRUNCATE, and for whatever else no one may do to a table */
+/* For TRUNCATE */
 Datum
 guards_refuse_statement(PG_FUNCTION_ARGS)
 {
@@ -215,7 +215,10 @@ guards_refuse_statement(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* A member of pg_write_all_data has every table's privileges, but not this. */
+/*
+ * This also refuses members of pg_write_all_data, who have the privileges of
+ * every table.
+ */
 Datum
 guards_owner_only(PG_FUNCTION_ARGS)
 {
@@ -352,7 +355,7 @@ guards_permissions(PG_FUNCTION_ARGS)
 	return trigger_row_result(&row);
 }
 
-/* Events put there by hand; those that are restored have their numbers. */
+/* For events inserted by hand.  Restored ones have their numbers already. */
 Datum
 guards_events_before(PG_FUNCTION_ARGS)
 {

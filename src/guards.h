@@ -20,7 +20,7 @@ typedef enum GuardPass
 	GUARD_PASS_MERGE			/* delete mode settings that were replaced */
 } GuardPass;
 
-/* How long a secret may be good that was replaced */
+/* How long a replaced secret may stay good */
 #define GUARDS_MAX_GRACE_DAYS	30
 
 /* Runs one statement with a pass, within a spi_owner_begin. */
@@ -38,8 +38,8 @@ pg_noreturn extern void guards_refuse(const char *what, const char *hint);
 extern void guards_require_unchanged(TriggerRow *row, int count, const char *const *columns);
 
 /*
- * Rows that were given their id by us, so that an AFTER trigger can tell them
- * from restored ones.
+ * Remembers rows whose ids were generated here, so that an AFTER trigger can
+ * tell them from restored ones.
  */
 extern void guards_remember_new(const text *id);
 extern bool guards_take_new(const text *id);

@@ -46,7 +46,10 @@ row_secret(TriggerRow *row)
 	return DatumGetApiKeyP(value);
 }
 
-/* Kind and mode stand in the secret; whoever gives them must give the same. */
+/*
+ * Kind and mode are part of the secret.  If they are given too, they must be
+ * the same.
+ */
 static void
 fill_from_secret(TriggerRow *row, const char *column, Oid value)
 {
@@ -79,10 +82,7 @@ check_public_key(TriggerRow *row, const ApiKey *secret)
 		argument_refuse("public_key", "the text of the key whose digest the secret is");
 }
 
-/*
- * A parent that is not there yet may be restored later.  Until then, and where
- * it never comes, the key does not verify.
- */
+/* A missing parent may be restored later.  Until then the key does not verify. */
 static void
 check_parent(TriggerRow *row, const ApiKey *secret)
 {
@@ -144,7 +144,7 @@ prepare_insert(TriggerRow *row)
 	check_row(row, secret);
 	check_parent(row, secret);
 
-	/* A restored key may be of a workspace that was closed since. */
+	/* A restored key may belong to a workspace that has been closed since. */
 	if (secret->mode == 'l' && !trigger_row_is_null(row, "workspace_id") &&
 		store_read_workspace(trigger_row_text(row, "workspace_id"), &workspace) && !workspace.approved)
 		guards_refuse("a workspace that was never approved has test keys only",
@@ -159,7 +159,7 @@ row_is_of_keys(const TriggerRow *row)
 	return RelationGetRelid(row->trigger->tg_relation) == catalog_relation(CATALOG_KEYS);
 }
 
-/* Keys first: from there a digest moves to the retired ones, never back. */
+/* Keys first: a digest moves from there to the retired secrets, never back. */
 static void
 check_digest_is_new(TriggerRow *row)
 {
@@ -260,8 +260,9 @@ record_update(TriggerRow *row)
 }
 
 /*
- * Registered by plain INSERT.  Of a bulk, only how many the rest were is
- * recorded: a million events would tell no one more than the keys do.
+ * For keys registered by plain INSERT.  Of a bulk load only the first ones are
+ * recorded one by one, and the rest as a number: a million events would say no
+ * more than the keys do.
  */
 static void
 record_import(TriggerRow *row)
@@ -296,7 +297,7 @@ guards_keys_inserted(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* Before each one: what an error left over does not count. */
+/* Before each INSERT statement: an error may have left a count behind. */
 Datum
 guards_keys_inserting(PG_FUNCTION_ARGS)
 {
@@ -304,7 +305,7 @@ guards_keys_inserting(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* Does an update take anything away from who holds the key? */
+/* Does an update take anything away from the holder of the key? */
 static bool
 takes_away(TriggerRow *row)
 {
@@ -346,7 +347,7 @@ guards_keys_after(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* Of keys and secrets that were rolled or purged */
+/* Is a row of retired_secrets written by our own roll or purge? */
 static bool
 is_retired_by_us(void)
 {
@@ -364,7 +365,7 @@ require_past(TriggerRow *row, const char *column)
 		argument_refuse(column, "in the past");
 }
 
-/* As verification sees it: a report from after the end takes nothing away. */
+/* As verification sees it: a report after the end of the grace changes nothing. */
 static bool
 was_reported(TriggerRow *row)
 {
@@ -388,7 +389,7 @@ check_is_of_key(TriggerRow *row)
 		argument_refuse("secret", "of the kind and mode of its key");
 }
 
-/* Could a roll have left this row?  A restored one is of a roll that was. */
+/* Could a roll have made this row?  A restored row was made by one. */
 static void
 check_grace(TriggerRow *row)
 {
@@ -396,7 +397,7 @@ check_grace(TriggerRow *row)
 	TimestampTz retired_at = DatumGetTimestampTz(trigger_row_value(row, "retired_at", &null));
 	TimestampTz valid_until = DatumGetTimestampTz(trigger_row_value(row, "valid_until", &null));
 
-	/* The table itself refuses a NULL, and what was reported has no grace at all. */
+	/* NULLs are refused by the table itself, and a reported secret has no grace. */
 	if (trigger_row_is_null(row, "retired_at") || trigger_row_is_null(row, "valid_until"))
 		return;
 	require_past(row, "compromised_at");
@@ -447,9 +448,9 @@ workspace_of(const text *key_id)
 }
 
 /*
- * A secret put there by hand that is good for now is as good as one that was
- * rolled, and so recorded.  Of a restored one the record tells already: it comes
- * before in a dump.
+ * A secret inserted by hand that is still good is recorded as a roll is.  For
+ * a restored one the record has its roll already, since a dump has events
+ * before it.
  */
 static void
 record_retired_insert(TriggerRow *row)
@@ -474,7 +475,7 @@ record_retired_insert(TriggerRow *row)
 	spi_owner_end(&spi);
 }
 
-/* What ends by hand is recorded as if it had been ended by function. */
+/* A grace that is ended by hand is recorded as one that a function ended. */
 static void
 record_retired_update(TriggerRow *row)
 {
@@ -525,7 +526,7 @@ guards_sealed_before(PG_FUNCTION_ARGS)
 	return trigger_row_result(&row);
 }
 
-/* Rows that restrict, put there by hand, must not be without effect. */
+/* Restrictions inserted by hand take effect at once. */
 static void
 set_restricted(TriggerRow *row, const KeyFacts *facts)
 {

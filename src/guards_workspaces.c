@@ -35,7 +35,7 @@ state_in(TriggerRow *row, bool old, const char *column)
 	return catalog_workspace_state(DatumGetObjectId(value));
 }
 
-/* Labels that someone added to the type would mean nothing. */
+/* Labels that someone added to the type mean nothing to us. */
 static void
 require_known_state(TriggerRow *row)
 {
@@ -76,7 +76,7 @@ prepare_insert(TriggerRow *row)
 	}
 }
 
-/* Raises unless a workspace may come from its old state into its new one. */
+/* Raises unless a workspace may change from its old state to its new one. */
 static void
 check_transition(TriggerRow *row, WorkspaceState from, WorkspaceState to)
 {
@@ -223,8 +223,9 @@ require_known_role(TriggerRow *row)
 }
 
 /*
- * The workspace's row makes two who do this at once wait for each other; the
- * lock on the other administrators makes one with an old snapshot fail.
+ * Locking the workspace's row makes two sessions that do this wait for each
+ * other.  Locking the other administrators makes one with an old snapshot
+ * fail.
  */
 static void
 require_another_administrator(const text *workspace, Datum member)
@@ -266,7 +267,7 @@ guards_members_before(PG_FUNCTION_ARGS)
 		return trigger_row_result(&row);
 	}
 
-	/* A member whose role is gone was no administrator any more. */
+	/* A member whose role has been dropped is no administrator any more. */
 	member = trigger_row_old_value(&row, "member", &null);
 	if (is_administrator(trigger_row_old_value(&row, "role", &null)) &&
 		SearchSysCacheExists1(AUTHOID, member) &&
@@ -277,7 +278,7 @@ guards_members_before(PG_FUNCTION_ARGS)
 	return trigger_row_result(&row);
 }
 
-/* Inserted rows may be restored ones: who adds a member, records it. */
+/* Inserted rows may be restored ones, so whoever adds a member records it. */
 Datum
 guards_members_after(PG_FUNCTION_ARGS)
 {

@@ -52,7 +52,10 @@ static uint32 mask = LOCAL_SETS - 1;
 
 static uint32 shared_sets;
 
-/* Different bytes of the digest choose the set, tell who is there, and who has to go. */
+/*
+ * Different bytes of the digest choose the set, identify the key in it, and
+ * choose which hint is replaced.
+ */
 static HintSet *
 set_of(const ApiKey *secret)
 {
@@ -151,7 +154,7 @@ hints_request(int keys)
 {
 	static const SharedMemory wanted = {"falukeys hints", memory_size, 0, attach};
 
-	/* Twice as many places as keys, for they do not spread evenly. */
+	/* Twice as many places as keys, since keys do not spread evenly. */
 	shared_sets = pg_nextpower2_32(Max(2 * (uint32) keys / SET_SIZE, LOCAL_SETS));
 	shared_memory_request(&wanted);
 }

@@ -22,10 +22,10 @@ typedef struct RowHint
 /* Asks for memory for so many keys, shared by all, while the library is being preloaded. */
 extern void hints_request(int keys);
 
-/* Has the processor fetch the hint, to be looked at soon. */
+/* Prefetches the hint, which will be looked at soon. */
 extern void hints_prefetch(const ApiKey *secret);
 
-/* Likewise what is needed to follow the hint that it finds */
+/* Also prefetches what is needed to follow the hint that it finds */
 extern bool hints_find(const ApiKey *secret, RowHint *row);
 extern void hints_remember(const ApiKey *secret, const RowHint *row);
 

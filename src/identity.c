@@ -88,7 +88,7 @@ end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId p
 	}
 }
 
-/* Replaces what this subtransaction had, covers what an outer one has. */
+/* Replaces the identity of this subtransaction, and hides that of an outer one. */
 static void
 push(Identity *pushed)
 {
@@ -119,7 +119,10 @@ set_lock_tag(LOCKTAG *tag, const ApiKey *secret)
 	lock_tag_of_value(tag, LOCK_IDENTITY, secret->digest, CRYPTO_DIGEST_LENGTH);
 }
 
-/* Before it is verified, so that who waits after a revocation misses no one. */
+/*
+ * Locked before it is verified, so that a wait that begins after a revocation
+ * misses nobody.
+ */
 static void
 lock_secret(const ApiKey *secret)
 {
@@ -140,7 +143,7 @@ keep_lock(const ApiKey *secret)
 	CurrentResourceOwner = owner;
 }
 
-/* What it becomes, once it is certain; the secret is the one that was presented. */
+/* The identity for a valid key.  The secret is the one that was presented. */
 static Identity *
 describe(StoreReader *reader, const ApiKey *secret, const KeyFacts *facts)
 {
@@ -232,7 +235,10 @@ identity_deauthenticate(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The identity may end while a query still uses what it was told, so it gets copies. */
+/*
+ * These return copies, since the identity may end while a query still uses the
+ * value.
+ */
 Datum
 identity_key_id(PG_FUNCTION_ARGS)
 {
@@ -338,7 +344,10 @@ identity_mode_settings(PG_FUNCTION_ARGS)
 	return settings;
 }
 
-/* Every secret that the key has or had, or made: each of them someone may act by. */
+/*
+ * Someone may act by any secret that the key has or had, or by a temporary key
+ * that it made.
+ */
 Datum
 identity_wait_for_key(PG_FUNCTION_ARGS)
 {

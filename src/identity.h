@@ -19,7 +19,7 @@ typedef struct Identity
 	struct Identity *before;	/* which a savepoint's rollback brings back */
 	int			nest_level;
 	bool		none;			/* deauthenticated */
-	ApiKey		secret;			/* as presented, which in a grace is not the key's own */
+	ApiKey		secret;			/* as presented; during a grace, not the key's current one */
 	KeyFacts	facts;
 	text	   *key_id;
 	List	   *permissions;	/* of text, where it is restricted to them */

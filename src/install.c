@@ -66,7 +66,7 @@ check_owner(Oid schema)
 				 errhint("Drop or rename that schema, or give it to the role that creates the extension.")));
 }
 
-/* A function or operator of someone else's would be called in place of ours. */
+/* A function or operator of someone else could be called in place of ours. */
 static void
 check_nothing_else_is_in(Oid schema)
 {
@@ -100,9 +100,10 @@ check_nothing_else_is_in(Oid schema)
 }
 
 /*
- * Whoever may create something in it could do so beside us, unseen until it is
- * committed: to take the privilege back now would come too late.  What default
- * privileges gave is another matter: a restore makes the schema, and must not fail.
+ * Whoever has CREATE on the schema could create something at the same time,
+ * unseen until it is committed, so revoking the privilege now would be too
+ * late.  Privileges that came from default privileges are tolerated: a restore
+ * creates the schema, and must not fail.
  */
 static void
 check_privileges(Oid schema)
@@ -128,7 +129,7 @@ check_privileges(Oid schema)
 	spi_owner_end(&spi);
 }
 
-/* Made by this transaction, and so seen by no one yet */
+/* Was it made by this transaction, so that nobody else has seen it? */
 static bool
 is_new(Oid schema)
 {
@@ -143,7 +144,7 @@ is_new(Oid schema)
 	return new;
 }
 
-/* One without a process is prepared, and tells no database. */
+/* A transaction without a process is prepared; its database is not known. */
 static void
 wait_for_creator(TransactionId xid)
 {
@@ -156,8 +157,9 @@ wait_for_creator(TransactionId xid)
 }
 
 /*
- * Who may create something in a schema that was there before may just be doing
- * so.  Those who began after the last one that has ended are not in the snapshot.
+ * Someone may be creating something in a schema that existed before.
+ * Transactions that began after the last one that ended are not in the
+ * snapshot.
  */
 static void
 wait_for_creators(void)
@@ -226,7 +228,10 @@ static const char *const missing_statements =
 " FROM wanted AS w WHERE NOT EXISTS (SELECT FROM has AS h WHERE h.kind = w.kind AND h.name = w.name"
 " AND h.grantee = w.grantee AND h.privilege_type = w.privilege_type)";
 
-/* How many there were.  One may do the work of another, which then does nothing. */
+/*
+ * Returns how many there were.  One may do the work of another, which then has
+ * nothing to do.
+ */
 static uint64
 run_missing_statements(Oid schema)
 {
@@ -253,7 +258,7 @@ install_take_privileges(PG_FUNCTION_ARGS)
 			elog(ERROR, "privileges in schema \"%s\" could not be taken back", CATALOG_SCHEMA);
 	}
 	spi_owner_end(&spi);
-	/* Others see that the privileges are taken when we commit, which is not long now. */
+	/* Others see the revocation once we commit, which is soon. */
 	check_schema_is_empty(schema);
 	PG_RETURN_VOID();
 }

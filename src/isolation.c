@@ -48,7 +48,7 @@ PG_FUNCTION_INFO_V1(isolation_isolated_object);
 PG_FUNCTION_INFO_V1(isolation_isolate_table);
 PG_FUNCTION_INFO_V1(isolation_release_table);
 
-/* A table of the caller's, and who runs statements on it */
+/* A table of the caller's, and its owner, as whom statements on it run */
 typedef struct Target
 {
 	Oid			table;
@@ -59,8 +59,9 @@ typedef struct Target
 } Target;
 
 /*
- * The workspace and the mode whose rows the identity may touch, as one row: what
- * a policy compares with is of one identity, even if it changes in mid-query.
+ * The workspace and the mode whose rows the identity may touch.  They come as
+ * one row, so that a policy never compares with values of two identities, even
+ * if the identity changes during a query.
  */
 Datum
 isolation_isolated(PG_FUNCTION_ARGS)
@@ -107,7 +108,7 @@ has_object(const Identity *identity, const text *object)
 	return false;
 }
 
-/* May the identity, as it is when this row is looked at, touch it by its object? */
+/* May the current identity touch a row, by its object? */
 Datum
 isolation_isolated_object(PG_FUNCTION_ARGS)
 {
@@ -240,7 +241,7 @@ has_policies(const Target *target)
 	return false;
 }
 
-/* Neither isolated nor in the way of it? */
+/* Raises where the table is isolated already, or has policies of the same names. */
 static void
 check_not_isolated(const Target *target, bool kept)
 {
@@ -263,10 +264,11 @@ run(const char *sql)
 }
 
 /*
- * Where row security was on already and something permitted by policies, that
- * much stays permitted; else all is, within the isolation.  The conditions after
- * "true" decide nothing and cost nothing, but whatever takes the policies that
- * restrict with it, a DROP with CASCADE say, takes the one that permits too.
+ * If row security was on and had permissive policies, they stay.  Otherwise
+ * ours permits everything within the isolation.  The conditions after "true"
+ * decide nothing and cost nothing, but make this policy depend on the same
+ * objects as the restrictive ones, so that a DROP with CASCADE drops all of
+ * them.
  */
 static bool
 permit(const Target *target, const char *read, const char *write)
@@ -307,9 +309,9 @@ warn_of_truncate(const Target *target)
 }
 
 /*
- * Foreign keys whose action may cross workspaces: of the table or to it, without
- * the columns that tell its rows apart.  Those that partitions have from a listed
- * one are left out.
+ * Foreign keys of or to the table whose actions may cross workspaces: those
+ * without the columns of workspace and mode.  Those that partitions inherit
+ * from a listed one are left out.
  */
 #define CROSSING_CONSTRAINTS \
 	"SELECT c.conname::text, c.conrelid::regclass::text FROM pg_constraint AS c" \
@@ -321,7 +323,7 @@ warn_of_truncate(const Target *target)
 	" WHERE p.oid = c.conparentid AND $1 IN (p.conrelid, p.confrelid))" \
 	" ORDER BY 2, 1"
 
-/* The server acts for a foreign key past row security. */
+/* Actions of foreign keys bypass row security. */
 static void
 warn_of_actions(const Target *target, const Columns *columns)
 {
@@ -372,9 +374,9 @@ note_before(const Target *target, const Columns *columns, TableBefore *before)
 }
 
 /*
- * Partitions and inheriting tables keep their own defaults: rows that come by
- * the table's name get the table's.  Answers whether a policy of ours permits
- * what the others restrict.
+ * Partitions and inheriting tables keep their own defaults; rows inserted by
+ * the table's name get the table's.  Returns whether a permissive policy was
+ * made.
  */
 static bool
 isolate(FunctionCallInfo fcinfo, const Target *target, const Columns *columns)
@@ -442,7 +444,7 @@ find_first_columns(Node *node, void *context)
 	return expression_tree_walker(node, find_first_columns, context);
 }
 
-/* Can a column be the workspace's or the mode's, as isolate_table wants them? */
+/* Can a column be that of the workspace, or of the mode? */
 static bool
 may_hold(Oid table, AttrNumber number, bool mode)
 {
@@ -461,8 +463,8 @@ may_hold(Oid table, AttrNumber number, bool mode)
 }
 
 /*
- * The server keeps a policy's columns the same over renaming, dump and restore;
- * a number that we kept would be another one after a restore.
+ * The columns are read from the policy, which follows renames and restores.  A
+ * column number kept by us could be wrong after a restore.
  */
 static void
 find_policy_columns(const Target *target, Columns *columns)

@@ -23,7 +23,7 @@
 #include "isolation_before.h"
 #include "spi_owner.h"
 
-/* Whoever calls release_table may have others than who called isolate_table. */
+/* The callers of isolate_table and release_table may have different settings. */
 static const struct
 {
 	const char *name;
@@ -61,7 +61,7 @@ isolation_before_default(Relation table, AttrNumber column)
 	return NULL;
 }
 
-/* Is it nothing but one expression? */
+/* Is it a single expression? */
 static bool
 is_expression(const SelectStmt *select)
 {
@@ -91,7 +91,10 @@ parse_expression(const char *expression)
 	return linitial_node(ResTarget, select->targetList)->val;
 }
 
-/* One command of ALTER TABLE ONLY, without any text of it; source is for error positions. */
+/*
+ * Runs one command of ALTER TABLE ONLY as a parse tree, never as text. source
+ * is for error positions.
+ */
 static void
 alter_table(Oid table, AlterTableType type, const char *column, Node *definition,
 			const char *source)
@@ -154,7 +157,7 @@ isolation_before_kept(Oid table)
 	return kept;
 }
 
-/* A dropped table leaves its row; its number may be another table's some day. */
+/* A dropped table leaves its row, and its OID may be reused. */
 static void
 forget_dropped(void)
 {

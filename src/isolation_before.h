@@ -9,12 +9,12 @@
 
 #include "utils/rel.h"
 
-/* What isolate_table changes of a table; its policies apart */
+/* What isolate_table changes of a table, besides its policies */
 typedef struct TableBefore
 {
 	bool		row_security;
 	bool		forced;
-	bool		permitted;		/* by a policy that was made for it, for want of others */
+	bool		permitted;		/* by a policy that was made because there was no other */
 	char	   *workspace_default;	/* NULL for none */
 	char	   *mode_default;
 } TableBefore;
@@ -31,7 +31,7 @@ extern void isolation_before_restore(Oid table, const TableBefore *before,
 extern bool isolation_before_kept(Oid table);
 extern void isolation_before_keep(Oid table, const TableBefore *before);
 
-/* False where nothing is kept of the table; what is kept is forgotten. */
+/* Removes what is kept of the table; false where nothing is. */
 extern bool isolation_before_take(Oid table, TableBefore *before);
 
 #endif							/* FALUKEYS_ISOLATION_BEFORE_H */
