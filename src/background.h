@@ -10,7 +10,7 @@
 /* A process ends on SIGTERM by ShutdownRequestPending, and on SIGHUP reads the settings. */
 extern void background_set_up_signals(void);
 
-/* Sleeps; answers whether someone woke it. */
+/* Sleeps; returns whether someone woke it. */
 extern bool background_wait(long milliseconds);
 
 #endif							/* FALUKEYS_BACKGROUND_H */

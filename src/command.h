@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 /*
- * Runs a command by the shell, and answers how it ended, as waitpid() says it,
+ * Runs a command in the shell, and returns how it ended, as waitpid() has it,
  * with up to size bytes of what it printed; the rest of it is not waited for.
  * -1, with errno, where it could not be started.  Whoever cancels or terminates
  * this session kills the command and all that it started.

@@ -66,7 +66,7 @@ drop_current(void)
 static void
 end_transaction(XactEvent event, void *arg)
 {
-	/* The memory goes with the transaction's. */
+	/* The memory is freed with the transaction's. */
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		current = NULL;
 }

@@ -37,7 +37,7 @@ key_format_is_base62(char c)
 	return is_base62(c);
 }
 
-/* Of a character that is one */
+/* The value of a base62 character */
 static inline unsigned int
 digit_value(char c)
 {
@@ -80,7 +80,7 @@ run_length(const char *text, size_t length, KeyFormatPause pause)
 	return run;
 }
 
-/* Looks at all of them, without a branch, so that the compiler can do many at once. */
+/* Looks at every character without branches, so that the compiler can vectorize it. */
 static bool
 all_base62(const char *text, size_t length)
 {
@@ -172,7 +172,7 @@ key_format_checksum(const char *text, size_t length, char checksum[KEY_CHECKSUM_
 }
 
 /*
- * Multiplies and adds within out, rather than divide a copy of the number,
+ * Multiplies and adds in place in out, so that no copy of the number is made,
  * which may be secret.
  */
 void
@@ -212,10 +212,9 @@ key_format_redacted(const KeyParts *parts, char out[KEY_REDACTED_LENGTH])
 }
 
 /*
- * Where does the body end that starts behind key's prefix, at the end of its
- * run or before?  The run of a key glued to another one swallows the "fskt" of
- * the other's prefix, yet a body may also end in such letters by itself, with
- * a '_' behind it by chance.
+ * Where does the body behind a key's prefix end?  The run of a key that is
+ * glued to another one includes the "fskt" of the other's prefix; but a body
+ * may also end in such letters, followed by a '_' by chance.
  */
 static size_t
 body_length_in_run(const char *key, size_t length, size_t run, KeyFormatPause pause)
@@ -227,11 +226,14 @@ body_length_in_run(const char *key, size_t length, size_t run, KeyFormatPause pa
 	if (!starts_with_prefix(next, next_length))
 		return run;
 
-	/* With a key there, the letters are its, or it would be overlooked. */
+	/* If a key starts there, the letters belong to it, or it would be overlooked. */
 	if (run_length(next + KEY_PREFIX_LENGTH, next_length - KEY_PREFIX_LENGTH, pause) >= KEY_BODY_MIN)
 		return body_length;
 
-	/* Else they are this key's if it is none without them, or proves it. */
+	/*
+	 * Otherwise they belong to this key, if it is no key without them or its
+	 * checksum is right with them.
+	 */
 	if (body_length < KEY_BODY_MIN || check(key, run) == KEY_CHECKSUM_RIGHT)
 		return run;
 	return body_length;

@@ -66,7 +66,7 @@ check_validity(const KeyDraft *draft)
 		argument_refuse("not_before", "before \"expires_at\"");
 }
 
-/* What follows the workspace and the key in create_key and the imports */
+/* The arguments after workspace and key of create_key and the imports */
 static void
 read_restrictions(FunctionCallInfo fcinfo, KeyDraft *draft, int first, char kind)
 {
@@ -140,7 +140,7 @@ ttl_end(FunctionCallInfo fcinfo, int number)
 		argument_refuse("ttl", "longer than nothing and at most 24 hours");
 	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 												  TimestampTzGetDatum(now), ttl));
-	/* Months are compared as 30 days, and added as what they are. */
+	/* In comparisons a month has 30 days; in additions it has its own length. */
 	if (end <= now)
 		argument_refuse("ttl", "longer than nothing and at most 24 hours");
 	return Min(end, now + MAX_TTL_HOURS * USECS_PER_HOUR);
@@ -215,9 +215,9 @@ limit_networks(KeyDraft *draft, const Identity *identity)
 }
 
 /*
- * A secret key's holder creates temporary keys for its own workspace and mode,
- * and where it asks for no limits, they have its own.  They live no longer than
- * the secret that it has.
+ * The holder of a secret key creates temporary keys for its own workspace and
+ * mode.  Where it asks for no restrictions, they have those of the secret key.
+ * They end with the secret that it holds.
  */
 static void
 limit_to_identity(KeyDraft *draft, char mode, WorkspaceFacts *facts)
@@ -331,8 +331,8 @@ keys_import_digest(PG_FUNCTION_ARGS)
 }
 
 /*
- * Waits for whoever is just rolling the key, and answers its secret as of now;
- * within a spi_owner_begin.
+ * Within a spi_owner_begin: waits for a roll in progress, and returns the
+ * secret after it.
  */
 static ApiKey
 lock_secret(const text *key_id)
@@ -346,8 +346,8 @@ lock_secret(const text *key_id)
 }
 
 /*
- * What may fail comes first, and what the transaction may undo: the mark that
- * the vault sets stays whatever happens.
+ * What may fail and what a ROLLBACK undoes comes first, since the mark that
+ * the vault sets is never undone.
  */
 static text *
 reveal_live(const text *key_id, const KeyFacts *facts, const text *saved_in)

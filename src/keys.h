@@ -13,7 +13,7 @@
 
 /*
  * A row (id, key), whose key is NULL where it is not to be revealed.  Cleanses
- * the key: this is its end here.
+ * the text of the key afterwards.
  */
 extern Datum keys_hand_out(FunctionCallInfo fcinfo, const text *id, PlainKey *key, bool reveal);
 

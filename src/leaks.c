@@ -20,7 +20,7 @@
 
 PG_FUNCTION_INFO_V1(leaks_report);
 
-/* A key whose secret is out, and which can go on with another one */
+/* For a key whose secret leaked, and which gets another one */
 static void
 reissue(const text *key_id, const KeyFacts *facts)
 {
@@ -49,7 +49,7 @@ record(const text *key_id, const KeyFacts *facts, text *source, const char *secr
 				  {"secret", secret});
 }
 
-/* A secret that was replaced already ends alone, and only its grace is left to end. */
+/* For a secret that has been replaced already, only its grace is ended. */
 static void
 report_retired(const text *key_id, const ApiKey *secret, const KeyFacts *facts, text *source)
 {
@@ -97,7 +97,7 @@ report_key(const text *key_id, const ApiKey *secret, text *source)
 	return true;
 }
 
-/* The key that a secret belongs or belonged to, NULL for an unknown one */
+/* The key that has or had a secret; NULL for an unknown one */
 static text *
 find_key(const ApiKey *secret)
 {

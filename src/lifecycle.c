@@ -42,7 +42,10 @@ lifecycle_lock_key(PrecedenceRow row, const text *key_id, const char *stop)
 
 	if (precedence_lock(row, key_id, stop))
 		return;
-	/* A transaction's own snapshot knows nothing of a table that was rewritten since. */
+	/*
+	 * The snapshot of the transaction sees nothing of a table that was
+	 * rewritten after it was taken.
+	 */
 	if (IsolationUsesXactSnapshot() && store_read_key(key_id, &facts))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -50,7 +53,7 @@ lifecycle_lock_key(PrecedenceRow row, const text *key_id, const char *stop)
 	access_deny_key(key_id);
 }
 
-/* Secrets from before that are still good, but for those that were reported */
+/* Ends the graces of retired secrets, except reported ones, which have none. */
 static uint64
 end_graces(const text *key_id)
 {
@@ -124,7 +127,7 @@ grace_end(FunctionCallInfo fcinfo, int number, const KeyFacts *facts)
 		argument_refuse("grace", "between 0 and 30 days");
 	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 												  TimestampTzGetDatum(now), grace));
-	/* Months are compared as 30 days, and added as what they are. */
+	/* In comparisons a month has 30 days; in additions it has its own length. */
 	if (end < now)
 		argument_refuse("grace", "between 0 and 30 days");
 	end = Min(end, now + GUARDS_MAX_GRACE_DAYS * USECS_PER_DAY);
@@ -155,7 +158,7 @@ lifecycle_roll(PG_FUNCTION_ARGS)
 	check_rollable(&facts);
 	valid_until = grace_end(fcinfo, 1, &facts);
 	lifecycle_replace_secret(key_id, &facts, key, valid_until, DT_NOEND);
-	/* At once: a restore tells the retired secret by it. */
+	/* Recorded at once, since a restore recognizes the retired secret by this event. */
 	EVENTS_RECORD("key.rolled", cstring_to_text(facts.workspace_id.text), key_id,
 				  {"valid_until", timestamptz_to_str(valid_until)});
 	registration_keep(key_id, key, reveal);
@@ -241,7 +244,7 @@ lifecycle_revoke(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Both bounds as they are to be, without one where it is the infinite on its side */
+/* Checks the bounds that are to be set; an infinite one on its own side is none. */
 static void
 check_bounds(TimestampTz not_before, TimestampTz expires_at, const char *changed)
 {
@@ -268,12 +271,12 @@ lifecycle_set_validity(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1) && PG_ARGISNULL(2))
 		PG_RETURN_VOID();
 
-	/* The bound that stays may just be changed by someone else. */
+	/* Someone else may just be changing the other bound. */
 	spi_owner_begin(&spi);
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	if (!store_read_key(key_id, &facts))
 		access_deny_key(key_id);
-	/* Even setting the same again would promise what is over. */
+	/* Not even setting the same time again is allowed. */
 	if (facts.expires_at <= GetCurrentTimestamp())
 		guards_refuse("an expired key cannot be revived", "Create another key.");
 	if (!PG_ARGISNULL(1))
@@ -290,7 +293,7 @@ lifecycle_set_validity(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Their digests stay taken, as those of every key that ever was. */
+/* The digests of purged keys stay taken. */
 Datum
 lifecycle_purge(PG_FUNCTION_ARGS)
 {
@@ -308,8 +311,9 @@ lifecycle_purge(PG_FUNCTION_ARGS)
 	store_lock_for_writing();
 
 	/*
-	 * A flush beside us could write what is just deleted.  It waits for us, so we
-	 * wait for no one: a key that is just being changed is left to the next purge.
+	 * A concurrent flush of usage could write rows that are being deleted.  As
+	 * flushes wait for us, we wait for nobody: a key that someone is changing
+	 * is left to the next purge.
 	 */
 	LockRelationOid(catalog_relation(CATALOG_KEY_USAGE), ShareRowExclusiveLock);
 	spi_owner_begin(&spi);

@@ -12,12 +12,12 @@
 #include "store.h"
 
 /*
- * Within a spi_owner_begin: locks the row of a key that current_user may change.
- * One that was purged since that was checked is as one that never was.
+ * Within a spi_owner_begin: locks the row of a key that current_user may
+ * change.  A key that was purged since is refused like one that never existed.
  */
 extern void lifecycle_lock_key(PrecedenceRow row, const text *key_id, const char *stop);
 
-/* Puts a new secret in the place of the one in facts, which is retired. */
+/* Replaces the secret in facts by a new one, and retires it. */
 extern void lifecycle_replace_secret(const text *key_id, const KeyFacts *facts,
 									 const PlainKey *key, TimestampTz valid_until,
 									 TimestampTz compromised_at);

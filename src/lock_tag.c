@@ -24,9 +24,9 @@ lock_tag_of_server(LOCKTAG *tag, LockPurpose purpose)
 }
 
 /*
- * Everyone sees the tags of locks, in pg_locks, and no one shall learn from them
- * which digests or ids are in use.  So the value is hashed together with a random
- * number of the server, which all its backends know and no SQL shows.
+ * Everyone sees the tags of locks in pg_locks, and must not learn from them
+ * which digests or ids are in use.  So the value is hashed together with a
+ * random number of the server, which no SQL shows.
  */
 void
 lock_tag_of_value(LOCKTAG *tag, LockPurpose purpose, const void *value, size_t length)

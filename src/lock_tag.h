@@ -9,7 +9,10 @@
 
 #include "storage/lock.h"
 
-/* What is locked.  The numbers stand in pg_locks, as objsubid: SQL's own have 1 or 2 there. */
+/*
+ * What is locked. pg_locks shows the number as objsubid; SQL's advisory locks
+ * have 1 or 2 there.
+ */
 typedef enum LockPurpose
 {
 	LOCK_IDENTITY = 0xFA,		/* a secret that transactions act by */
@@ -23,7 +26,7 @@ typedef enum LockPurpose
 extern void lock_tag_of_database(LOCKTAG *tag, LockPurpose purpose);
 extern void lock_tag_of_server(LOCKTAG *tag, LockPurpose purpose);
 
-/* One for a value in this database that the tag does not tell */
+/* One for a value in this database.  The tag does not reveal the value. */
 extern void lock_tag_of_value(LOCKTAG *tag, LockPurpose purpose, const void *value, size_t length);
 
 #endif							/* FALUKEYS_LOCK_TAG_H */

@@ -32,7 +32,7 @@
 #define MASTER_KEY_DIGITS		(2 * CRYPTO_KEY_LENGTH)
 #define MASTER_KEY_MAX_CONTENT	(MASTER_KEY_MAX_COUNT * (MASTER_KEY_DIGITS + 2))
 
-/* No name that a person would give to a copy */
+/* Not a name that a person would give to a copy */
 #define BESIDE					".new."
 
 char	   *master_key_file = NULL;
@@ -52,7 +52,7 @@ master_key_lock(LOCKMODE mode)
 
 	lock_tag_of_server(&tag, LOCK_MASTER_KEY);
 	(void) LockAcquire(&tag, mode, false, false);
-	/* What the one before us committed in the shared catalogs */
+	/* So that we see what the previous holder committed in the shared catalogs */
 	AcceptInvalidationMessages();
 }
 
@@ -70,10 +70,7 @@ derive(MasterKey *key, const uint8 master[CRYPTO_KEY_LENGTH])
 				  MASTER_KEY_FINGERPRINT_LENGTH);
 }
 
-/*
- * Where the next key's digits stand, or NULL where there is none; good says
- * whether there is nothing else either.
- */
+/* The digits of the next key, or NULL. *good is false where there is something else. */
 static const char *
 next_key(const Content *content, size_t *at, bool *good)
 {
@@ -95,7 +92,7 @@ next_key(const Content *content, size_t *at, bool *good)
 	return *good ? key : NULL;
 }
 
-/* False where the content is anything but keys. */
+/* False where the content has anything else than keys. */
 static bool
 parse(const Content *content, MasterKeys *keys)
 {
@@ -138,7 +135,10 @@ check_file(int fd)
 				 errmsg("master key file \"%s\" must be owned by the server's user or root",
 						master_key_file)));
 
-	/* As the server has it for its TLS keys: root's may be read by a group. */
+	/*
+	 * The same rule as the server's for TLS keys: a file of root's may be
+	 * readable by its group.
+	 */
 	if (status.st_mode & (status.st_uid == geteuid() ? 0077 : 0037))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -146,7 +146,10 @@ check_file(int fd)
 				 errhint("Set its permissions to u=rw (0600), or, where root owns it, to u=rw,g=r (0640); if others may have read it, call falukeys.rotate_master_key().")));
 }
 
-/* False where there is no file.  A FIFO, say, would have us wait to open it. */
+/*
+ * False where there is no file.  O_NONBLOCK, since opening a FIFO, for
+ * example, would wait.
+ */
 static bool
 read_file(Content *content)
 {
@@ -284,7 +287,7 @@ writer_of(const char *name)
 	return *end == '\0' && process <= INT_MAX ? (pid_t) process : 0;
 }
 
-/* What processes that were killed left half-written, with a key in it */
+/* Removes files with a key in them that were left by processes which were killed. */
 static void
 remove_stale(void)
 {
@@ -320,8 +323,8 @@ write_all(int fd, const Content *content)
 }
 
 /*
- * Writes a file of our own beside the master key's, durably, or leaves none;
- * cleanses the content.  Its path.
+ * Writes the content durably to a file of our own beside the master key's, and
+ * returns its path; leaves no file after an error.  Cleanses the content.
  */
 static char *
 write_beside(Content *content)
@@ -353,7 +356,7 @@ write_beside(Content *content)
 	return NULL;
 }
 
-/* Where two sessions make one at once, the first one's stays. */
+/* If two sessions make one at the same time, that of the first one stays. */
 void
 master_key_create(void)
 {

@@ -32,14 +32,15 @@ typedef struct MasterKeys
 extern char *master_key_file;
 extern char *master_key_command;
 
-/* Answers false where the file does not exist; raises whatever else is wrong. */
+/* False where the file does not exist; raises whatever else is wrong. */
 extern bool master_key_load(MasterKeys *keys);
 extern void master_key_create(void);
 extern void master_key_report_missing(void);
 
 /*
- * To the end of the transaction, over all databases of the server: from before
- * the keys are read until they have been exchanged and everything is sealed anew.
+ * A lock for all databases of the server, held to the end of the transaction.
+ * It is taken before the keys are read, and protects exchanging them and
+ * sealing everything anew.
  */
 extern void master_key_lock(LOCKMODE mode);
 

@@ -17,7 +17,7 @@
 #include "catalog.h"
 #include "mode_settings.h"
 
-/* Was one row of a table written after another one?  As guards has it in SQL */
+/* Was a row written after another one? guards.c has the same in SQL. */
 static bool
 is_later(TupleTableSlot *slot, TransactionId than, ItemPointer than_tid)
 {
@@ -30,8 +30,8 @@ is_later(TupleTableSlot *slot, TransactionId than, ItemPointer than_tid)
 }
 
 /*
- * Two rows: an index would be of no use.  A restore with disabled triggers may
- * have left an older row of the mode beside the one that it brought.
+ * There are only two rows, so no index is needed.  A restore with disabled
+ * triggers may have left an older row of the mode beside the restored one.
  */
 Datum
 mode_settings_of(Oid mode)
@@ -49,7 +49,7 @@ mode_settings_of(Oid mode)
 	{
 		if (DatumGetObjectId(slot_getattr(slot, 1, &null)) != mode || !is_later(slot, xmin, &tid))
 			continue;
-		/* Not as it is stored: a column may have been added since. */
+		/* The stored tuple may lack a column that was added later. */
 		slot_getallattrs(slot);
 		settings = HeapTupleGetDatum(heap_form_tuple(slot->tts_tupleDescriptor,
 													 slot->tts_values, slot->tts_isnull));

@@ -90,7 +90,7 @@ neighbours_know(void)
 	return shared_notes_exist(NOTE_ON_EXTENSION, MyDatabaseId);
 }
 
-/* Anyone may give a table of theirs this name. */
+/* Anyone may have a table of this name. */
 static bool
 is_ours(Form_pg_class table, const char *name)
 {
@@ -99,7 +99,7 @@ is_ours(Form_pg_class table, const char *name)
 		superuser_arg(table->relowner);
 }
 
-/* Committed, or by someone who may yet commit */
+/* Committed, or written by a transaction that may yet commit */
 static bool
 page_has_table(Buffer buffer, const char *name)
 {
@@ -152,8 +152,8 @@ database_has_table(const Neighbour *database, const char *name)
 }
 
 /*
- * Locks against DROP DATABASE and against rewriting its pg_class.  Where they
- * are not to be had at once, it may have some.
+ * Locks against DROP DATABASE and against rewriting its pg_class.  If a lock
+ * is not available at once, the answer is that it may have some.
  */
 static bool
 may_have_sealed(const Neighbour *database)
@@ -177,7 +177,10 @@ may_have_sealed(const Neighbour *database)
 	return may;
 }
 
-/* A database that a failed DROP left behind can only be dropped. */
+/*
+ * A database that a failed DROP left behind can only be dropped, so it does
+ * not count.
+ */
 static List *
 others(void)
 {

@@ -12,18 +12,18 @@
 #include "master_key.h"
 
 /*
- * That all that is sealed in this database is under this key, from the end of
- * the transaction on; that from now on something may be under another one; and
- * what was said, if anything.
+ * Notes about this database, for others: that everything in it is sealed under
+ * this key, which holds once the transaction has committed; that from now on
+ * something may be under another key; and the key that was noted, if any.
  */
 extern void neighbours_tell(const MasterKey *key);
 extern void neighbours_take_back(const uint8 fingerprint[MASTER_KEY_FINGERPRINT_LENGTH]);
 extern bool neighbours_told(uint8 fingerprint[MASTER_KEY_FINGERPRINT_LENGTH]);
 
-/* Would they take a key for not needed here that something is sealed under? */
+/* Would the note wrongly say that a key is not needed here? */
 extern bool neighbours_would_err(const uint8 fingerprint[MASTER_KEY_FINGERPRINT_LENGTH]);
 
-/* Has this database been told anything, and has another one? */
+/* Does this database have a note, and does another one? */
 extern bool neighbours_know(void);
 extern bool neighbours_have_sealed(void);
 

@@ -43,7 +43,7 @@
 #define HOLD_UP_LIMIT		2000	/* ms; doc/operations.md names it */
 #define PAUSE				20		/* ms */
 
-/* Each has fewer rights than the next one. */
+/* In order of rights */
 typedef enum Rank
 {
 	RANK_TENANT,
@@ -96,7 +96,7 @@ static const struct
 /* Does this transaction hold rows for a session that stops may end? */
 static bool holds_for_lesser = false;
 
-/* A background process may have no role, and all rights. */
+/* A background process without a role has all rights. */
 static Rank
 rank_of(Oid role)
 {
@@ -107,7 +107,7 @@ rank_of(Oid role)
 	return access_has_level(role, ACCESS_VERIFIER) ? RANK_VERIFIER : RANK_TENANT;
 }
 
-/* A prepared transaction has no process that could be ended. */
+/* A prepared transaction has no process that could be terminated. */
 static void
 refuse_to_prepare(XactEvent event, void *arg)
 {
@@ -133,7 +133,7 @@ note_holding(void)
 		holds_for_lesser = true;
 }
 
-/* Once for each process, which may need a moment to roll back */
+/* Terminates each process only once, since it may need a moment to roll back. */
 static void
 end_transaction_of(Claim *claim, int pid, Oid role)
 {
@@ -153,7 +153,10 @@ end_transaction_of(Claim *claim, int pid, Oid role)
 #endif
 }
 
-/* The role that a session logged in as: it cannot choose another one. */
+/*
+ * What counts is the role that the session logged in as, since it cannot
+ * choose another one.
+ */
 static void
 add_holder(Claim *claim, Holders *holders, TransactionId xid)
 {
@@ -259,7 +262,7 @@ try_lock(const Claim *claim)
 	return SPI_OWNER_RUN(rows[claim->row].try, parameter_text(claim->id)) > 0;
 }
 
-/* In the server's own way, so that deadlocks are noticed */
+/* Waits in the lock manager, so that deadlocks are detected */
 static void
 wait_for_other(const Claim *claim, Holders *holders)
 {
@@ -269,7 +272,7 @@ wait_for_other(const Claim *claim, Holders *holders)
 	RelationClose(table);
 }
 
-/* Nobody of more rights is to wait for us there. */
+/* Opened before we wait, so that nobody with more rights waits for us there. */
 static void
 open_gate(const Claim *claim, bool *closed)
 {
@@ -285,12 +288,12 @@ lock_first(Claim *claim)
 	bool		found = true;
 	bool		closed = false;
 	bool		locked = false;
-	int			unheld = 0;		/* times that no one held a row that our snapshot lacks */
+	int			unheld = 0;		/* how often a row that our snapshot does not see was held by nobody */
 
 	claim->since = GetCurrentTimestamp();
 	while (found && !(locked = try_lock(claim)))
 	{
-		/* Where another stop has closed it, it is closed. */
+		/* If another stop has closed the gate, that is enough. */
 		closed = closed ||
 			LockAcquire(&claim->gate, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 		claim->patient = !TimestampDifferenceExceeds(claim->since, GetCurrentTimestamp(),
@@ -314,7 +317,7 @@ lock_first(Claim *claim)
 	return locked;
 }
 
-/* Behind a stop that waits for the row, unless it waits for us */
+/* Waits for a stop that waits for the row, unless it waits for us. */
 static void
 pass_gate(Claim *claim)
 {
@@ -329,12 +332,12 @@ pass_gate(Claim *claim)
 	(void) LockRelease(&claim->gate, ShareLock, false);
 }
 
-/* Those that ROW EXCLUSIVE waits for, be they held or waited for by someone before us */
+/* The modes that conflict with ROW EXCLUSIVE, whether held or waited for */
 #define IN_THE_WAY \
 	(LOCKBIT_ON(ShareLock) | LOCKBIT_ON(ShareRowExclusiveLock) | \
 	 LOCKBIT_ON(ExclusiveLock) | LOCKBIT_ON(AccessExclusiveLock))
 
-/* Answers whether someone is there who has been told to end. */
+/* Returns whether there is someone who has been terminated. */
 static bool
 end_lesser_on(Claim *claim, Oid table)
 {
@@ -372,7 +375,7 @@ lock_table_first(Oid table, void *context)
 		if (TimestampDifferenceExceeds(claim->since, GetCurrentTimestamp(), HOLD_UP_LIMIT) &&
 			!end_lesser_on(claim, table))
 		{
-			/* In the server's own way, so that deadlocks are noticed */
+			/* Waits in the lock manager, so that deadlocks are detected */
 			LockRelationOid(table, RowExclusiveLock);
 			return;
 		}

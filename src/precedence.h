@@ -19,16 +19,18 @@ typedef enum PrecedenceRow
 } PrecedenceRow;
 
 /*
- * First, in place of store_lock_for_writing: locks the tables that a stop writes,
- * which anyone can hold up who may name them.  The level is what one needs for
- * the stop of what is not one's own: before that is asked for, no one is ended.
+ * Called first, instead of store_lock_for_writing: locks the tables that a
+ * stop writes.  Anyone who may name a table can hold this up.  Others are
+ * terminated only for callers with the level that is needed to stop what is
+ * not one's own.
  */
 extern void precedence_lock_tables(const char *stop, AccessLevel level);
 
 /*
- * Within a spi_owner_begin: locks a row until the transaction ends, and answers
- * whether it is there.  A stop is called by its function's name, NULL for all
- * else: one by the platform ends the transactions of others that hold it up.
+ * Within a spi_owner_begin: locks a row until the transaction ends, and
+ * returns whether it exists. stop is the name of the function, or NULL if it
+ * stops nothing: a stop by the platform terminates the transactions of others
+ * that hold it up.
  */
 extern bool precedence_lock(PrecedenceRow row, const text *id, const char *stop);
 

@@ -77,7 +77,7 @@ parameter_array(Oid type, ArrayType *array)
 	return (Parameter) {type, PointerGetDatum(array), array == NULL};
 }
 
-/* The catalog is small; naming the unknown one is worth a query of its own. */
+/* The catalog is small, and naming the unknown permission is worth a query. */
 static void
 check_permissions_exist(ArrayType *permissions)
 {
@@ -115,7 +115,7 @@ registration_set_networks(const text *key_id, ArrayType *networks)
 				  parameter_text(key_id), parameter_array(CIDRARRAYOID, networks));
 }
 
-/* Only the infinite on its own side is no bound. */
+/* NULL for the infinite time that means no bound */
 static Parameter
 parameter_bound(TimestampTz value, TimestampTz none)
 {
@@ -142,7 +142,7 @@ registration_insert(const KeyDraft *draft, const char *event)
 	Oid			kind = catalog_kind_oid(draft->secret.kind);
 	Oid			mode = catalog_mode_oid(draft->secret.mode);
 
-	/* A conflict is ours to report: the server would show the digest. */
+	/* We report a conflict ourselves, since the server would show the digest. */
 	if (SPI_OWNER_RUN("INSERT INTO falukeys.keys (id, workspace_id, secret, kind, mode,"
 					  " permissions_restricted, networks_restricted, not_before, expires_at,"
 					  " meta, imported, public_key, description, parent_key_id, parent_secret)"

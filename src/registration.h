@@ -14,7 +14,7 @@
 #include "spi_owner.h"
 #include "store.h"
 
-/* What a new key is to be; NULL pointers and infinite times: not said. */
+/* What a new key is to be.  NULL pointers and infinite times are left out. */
 typedef struct KeyDraft
 {
 	const text *workspace;
@@ -38,7 +38,7 @@ extern void registration_init(KeyDraft *draft, const text *workspace);
 extern void registration_check_restrictions(const ArrayType *permissions,
 											const ArrayType *networks, char kind);
 
-/* 55000 where the workspace takes no such key */
+/* 55000 where the workspace cannot have such a key */
 extern void registration_check_workspace(const text *workspace, const WorkspaceFacts *facts,
 										 char mode);
 
@@ -55,7 +55,7 @@ extern void registration_set_networks(const text *key_id, ArrayType *networks);
 /* Seals a new secret, or records that it has been shown. */
 extern void registration_keep(const text *key_id, const PlainKey *key, bool reveal);
 
-/* 23505, and no more than that is said of whose it is */
+/* 23505; does not say whose it is */
 pg_noreturn extern void registration_report_duplicate(void);
 
 #endif							/* FALUKEYS_REGISTRATION_H */

@@ -31,7 +31,8 @@ PG_FUNCTION_INFO_V1(request_authenticate);
 
 /*
  * PostgREST answers with the status in the SQLSTATE, and adds WWW-Authenticate
- * to a 401 by itself; what is set in response.headers would end with the error.
+ * to a 401.  Setting response.headers here would be rolled back with the
+ * error.
  */
 static void
 refuse(int sqlstate, const char *message, const char *detail)
@@ -49,7 +50,7 @@ read_headers(void)
 	const char *setting = GetConfigOption("request.headers", true, false);
 	Datum		headers;
 
-	/* The parser's error would show what it does not understand, a key perhaps. */
+	/* The parser's error would show the input, which may be a key. */
 	if (setting == NULL || setting[0] == '\0' ||
 		!compat_input(jsonb_in, unconstify(char *, setting), &headers))
 		return NULL;
@@ -75,7 +76,7 @@ header(Jsonb *headers, const char *name)
 	return value[0] == '\0' ? NULL : value;
 }
 
-/* What follows a scheme, or NULL where the value is of another one */
+/* The credentials behind a scheme, or NULL where the value has another scheme */
 static char *
 credentials(char *value, const char *scheme)
 {
@@ -87,7 +88,7 @@ credentials(char *value, const char *scheme)
 	return value + strspn(value, " ");
 }
 
-/* The key as a user's name with an empty password, or as it is */
+/* The key, as it is or as base64 of a user's name with an empty password */
 static char *
 basic_key(char *value)
 {
@@ -96,7 +97,7 @@ basic_key(char *value)
 	char	   *decoded;
 
 	if (strchr(value, '_') != NULL)
-		return value;			/* which no base64 has, and every key */
+		return value;			/* base64 has no '_', and every key has one */
 	decoded = palloc0(capacity + 1);
 	length = compat_b64_decode(value, length, decoded, capacity);
 	if (length <= 0 || memchr(decoded, '\0', length) != NULL || decoded[length - 1] != ':')
@@ -174,8 +175,9 @@ parse_address(const char *text, size_t length)
 }
 
 /*
- * Each proxy appends whom it was called by, so only the last ones, as many as
- * there are proxies of ours, are not the client's own claim.
+ * Each proxy appends the address of its caller.  So only as many of the last
+ * addresses as there are trusted proxies can be believed; the client may have
+ * sent the others.
  */
 static inet *
 request_client(Jsonb *headers)

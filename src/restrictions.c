@@ -28,7 +28,7 @@ is_word_character(char c)
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/* As the table's CHECK has it, but refused by the argument's name */
+/* The same rule as the CHECK of the table, so that the error names the argument */
 static bool
 is_permission_name(const text *name)
 {
@@ -68,7 +68,7 @@ restrictions_define_permission(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* As it stands in an event: its elements, not quoted, or NULL */
+/* For an event: the elements, not quoted; NULL for none */
 static const char *
 array_shown(ArrayType *array, Oid element)
 {
@@ -105,7 +105,7 @@ restrictions_restrict_key(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 
 	spi_owner_begin(&spi);
-	/* The row first: whoever else restricts the key waits for it. */
+	/* The row of the key first: others who restrict the key wait for it. */
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	SPI_OWNER_RUN("UPDATE falukeys.keys SET permissions_restricted = permissions_restricted OR $2,"
 				  " networks_restricted = networks_restricted OR $3 WHERE id = $1",

@@ -27,7 +27,7 @@ fits(Oid type, Oid expected)
 	return expected == RESULT_ENUM ? type_is_enum(type) : type == expected;
 }
 
-/* In the order in which they stand; dropped ones do not count. */
+/* In the order of the type, without dropped ones */
 static void
 find_columns(ResultRow *row, const ResultColumns *columns)
 {

@@ -31,8 +31,8 @@ PG_FUNCTION_INFO_V1(rotation_rotate_master_key);
 PG_FUNCTION_INFO_V1(rotation_adopt_sealed_secrets);
 
 /*
- * Not by queueing for it: whoever seals would wait behind us for whoever we wait
- * for, a stop that reissues a key too.
+ * Does not queue for the lock: whoever seals, a stop that reissues a key too,
+ * would wait behind us.
  */
 static void
 lock_sealed_secrets(void)
@@ -58,7 +58,7 @@ begin_sealing_anew(const char *function)
 	lock_sealed_secrets();
 }
 
-/* What a ROLLBACK can bring back may be under keys that a rotation takes away. */
+/* A ROLLBACK could bring back seals under keys that the rotation removes. */
 static void
 refuse_new_storage(void)
 {
@@ -85,8 +85,9 @@ warn_of_unopened(int64 unopened)
 }
 
 /*
- * Where another database has been rotated since this one was, this one is sealed
- * under the same key.  One that has nothing and never was is taken for such.
+ * Was another database rotated after this one?  Then this one follows, under
+ * the same key.  A database that has nothing sealed and was never rotated
+ * follows too.
  */
 static bool
 another_went_ahead(const MasterKeys *keys)
@@ -106,8 +107,8 @@ another_went_ahead(const MasterKeys *keys)
 }
 
 /*
- * Of a file without room for another key, where nothing of this database is
- * under its old ones: takes away what no other one needs either.
+ * For a file without room for another key, where this database needs no old
+ * ones: removes those that no other database needs.
  */
 static void
 make_room(MasterKeys *keys)
@@ -131,7 +132,7 @@ make_room(MasterKeys *keys)
 			 errhint("Call falukeys.rotate_master_key() in each of them first, or drop them.")));
 }
 
-/* Nothing in any database is lost by it: the old keys stay as long as one may need them. */
+/* No database loses anything: old keys stay as long as one may need them. */
 static void
 begin_rotation(MasterKeys *keys)
 {
@@ -190,7 +191,10 @@ rotation_rotate_master_key(PG_FUNCTION_ARGS)
 	refuse_new_storage();
 	begin_rotation(&keys);
 	count = vault_seal_anew(&keys, NULL, &unopened);
-	/* Only now that all is on disk under the first key may others go. */
+	/*
+	 * Only now that everything is on disk under the first key can other keys
+	 * be removed.
+	 */
 	end_rotation(&keys);
 	master_key_cleanse(&keys);
 	warn_of_unopened(unopened);

@@ -11,7 +11,7 @@
 #include "identifier.h"
 #include "seal.h"
 
-/* What the ciphertext is authenticated with */
+/* The associated data of the ciphertext */
 typedef struct SealAssociated
 {
 	char		purpose[16];

@@ -42,7 +42,10 @@ typedef enum OpenResult
 extern void seal_close(Seal *seal, const MasterKey *key, const ApiKey *secret, const char *key_id,
 					   const Binding *binding, const char *plaintext);
 
-/* Opens by the binding that the seal carries; where that is, is the caller's to check. */
+/*
+ * Opens with the binding that the seal carries; the caller checks whether that
+ * is this database.
+ */
 extern OpenResult seal_open(const Seal *seal, const MasterKeys *keys, const ApiKey *secret,
 							const char *key_id, char plaintext[KEY_GENERATED_LENGTH]);
 

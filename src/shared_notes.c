@@ -94,8 +94,8 @@ shared_notes_exist(NoteKind kind, Oid database)
 }
 
 /*
- * As CatalogTupleInsert() does it, but frozen: visible before the transaction
- * ends, and however it ends.
+ * Like CatalogTupleInsert(), but frozen: visible at once, and not undone by
+ * ROLLBACK.
  */
 static void
 insert_frozen(Relation catalog, HeapTuple tuple, const Datum *values)

@@ -8,9 +8,9 @@
 #include "postgres.h"
 
 /*
- * On what a note hangs.  One on a database goes with it, and no copy has it.
- * One on the extension in a database goes with either, and a copy of the
- * database has it too.
+ * What a note belongs to.  A note on a database is dropped with it, and copies
+ * of the database do not have it.  A note on the extension is dropped with the
+ * extension or the database, and copies have it.
  */
 typedef enum NoteKind
 {
@@ -18,22 +18,23 @@ typedef enum NoteKind
 	NOTE_ON_EXTENSION
 } NoteKind;
 
-/* A note of this database, or of another: false where there is none of that size. */
+/* Reads a note of this or another database; false where there is none of that size. */
 extern bool shared_notes_read(NoteKind kind, Oid database, uint32 *words, int count);
 
-/* Is there one, of whatever size? */
+/* Is there one, of any size? */
 extern bool shared_notes_exist(NoteKind kind, Oid database);
 
 /*
- * Of this database.  What is lasting holds at once, for everyone, and is not
- * undone by ROLLBACK; there must not be another one.
+ * Notes of this database.  A lasting one is visible to everyone at once and
+ * not undone by ROLLBACK; there must not be another one.
  */
 extern void shared_notes_write(NoteKind kind, const uint32 *words, int count, bool lasting);
 extern void shared_notes_delete(NoteKind kind);
 
 /*
- * Lasting too: there is no note any more, until it is deleted and written anew.
- * Sessions that do so at once do not wait for each other, as deleting would.
+ * Lasting too: makes the note unreadable, until it is deleted and written
+ * anew.  Sessions that do this at the same time do not wait for each other, as
+ * with a deletion.
  */
 extern void shared_notes_spoil(NoteKind kind);
 

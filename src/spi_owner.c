@@ -25,8 +25,8 @@
 #include "triggers.h"
 
 /*
- * What is known of the statements that have begun.  An error leaves their frames
- * without spi_owner_end, so this is in memory of the transaction.
+ * The calls of spi_owner_begin without their spi_owner_end.  They are in
+ * memory of the transaction, since after an error their frames are gone.
  */
 typedef struct RunningSpi
 {
@@ -46,7 +46,7 @@ forget_innermost(void)
 	pfree(forgotten);
 }
 
-/* Whatever began in the subtransaction ends with it. */
+/* Forgets what began in the subtransaction. */
 static void
 end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
 {
@@ -59,7 +59,7 @@ end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId p
 static void
 end_transaction(XactEvent event, void *arg)
 {
-	/* The memory goes with the transaction's. */
+	/* The memory is freed with the transaction's. */
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
 		innermost = NULL;
 }
@@ -135,7 +135,10 @@ spi_owner_end(SpiOwner *spi)
 	forget_innermost();
 	SPI_finish();
 	SetUserIdAndSecContext(caller, spi->security_context);
-	/* As after a function with SET, what we set LOCAL stays; what another role sets does not. */
+	/*
+	 * As with functions that have SET, what we SET LOCAL stays.  What another
+	 * role set does not.
+	 */
 	AtEOXact_GUC(spi->keeps_settings, spi->guc_nest_level);
 }
 
@@ -173,14 +176,17 @@ spi_owner_run(const char *sql, int count, const Parameter *parameters)
 	return SPI_processed;
 }
 
-/* Nothing but the rows asked for is read then, so nothing else can show in any count. */
+/*
+ * Reads nothing but the rows that are asked for, so that no counter shows
+ * anything of others.
+ */
 static void
 plan_by_index_only(void)
 {
 	static const char *const settings[][2] = {
 		{"enable_seqscan", "off"}, {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"},
 		{"enable_nestloop", "on"}, {"enable_indexscan", "on"}, {"jit", "off"},
-		/* By which the caller could make even those the better choice */
+		/* With these a caller could make the planner choose such a plan even so */
 		{"seq_page_cost", "1"}, {"random_page_cost", "4"}, {"cpu_tuple_cost", "0.01"},
 		{"cpu_index_tuple_cost", "0.005"}, {"cpu_operator_cost", "0.0025"}, {"effective_cache_size", "4GB"},
 	};
@@ -257,7 +263,7 @@ parameter_boolean(bool value)
 	return (Parameter) {BOOLOID, BoolGetDatum(value), false};
 }
 
-/* A name is copied as a whole, with all that follows its end. */
+/* A name has a fixed length, and is copied with everything behind its end. */
 Parameter
 parameter_name(const char *value)
 {

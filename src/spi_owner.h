@@ -10,9 +10,8 @@
 #include "executor/spi.h"
 
 /*
- * Between spi_owner_begin and spi_owner_end; lives on the C stack, so only these
- * two and their caller look into it.  What an error may leave behind is in what
- * it points to, which lives as long as the transaction.
+ * From spi_owner_begin to spi_owner_end, on the C stack of the caller.  What
+ * must survive an error is where it points to, in memory of the transaction.
  */
 typedef struct SpiOwner
 {
@@ -33,24 +32,24 @@ typedef struct Parameter
 extern void spi_owner_begin(SpiOwner *spi);
 
 /*
- * As another role than our tables' owner, which may do nothing but run
- * statements: no setting made in between outlives spi_owner_end.
+ * As another role than the owner of our tables, in a security-restricted
+ * operation: no setting made in between outlives spi_owner_end.
  */
 extern void spi_owner_begin_as(SpiOwner *spi, Oid role);
 extern void spi_owner_end(SpiOwner *spi);
 
-/* The role that counts: current_user where the outermost of our functions was called. */
+/* current_user as it was where the outermost of our functions was called */
 extern Oid	spi_owner_actor(void);
 
 /*
- * Runs one statement, whose names are all schema-qualified, and answers how
- * many rows it touched; what it returned is in SPI_tuptable.
+ * Runs one statement, with schema-qualified names, and returns the number of
+ * rows; the rows themselves are in SPI_tuptable.
  */
 extern uint64 spi_owner_run(const char *sql, int count, const Parameter *parameters);
 
 /*
- * The rows of one SELECT with one parameter, as the running query sees them,
- * go to a destination; the last that is run before spi_owner_end.
+ * Sends the rows of a SELECT with one parameter, as the running query sees
+ * them, to a destination.  Must be the last statement before spi_owner_end.
  */
 extern void spi_owner_read(const char *sql, Parameter parameter, DestReceiver *destination);
 
@@ -64,7 +63,7 @@ extern Datum spi_owner_result(int column, bool *null);
 extern Datum spi_owner_carry(Datum value);
 extern char *spi_owner_carry_string(const char *value);
 
-/* Parameters as they are mostly needed; a NULL pointer is a NULL. */
+/* Parameters of common types; a NULL pointer is a NULL. */
 extern Parameter parameter_text(const text *value);
 extern Parameter parameter_string(const char *value);
 extern Parameter parameter_timestamp(int64 value);

@@ -21,8 +21,8 @@
 int			standby_max_lag = 0;
 
 /*
- * The time up to which this standby surely knows what its primary committed.
- * Knowledge only grows, so the best answer so far stands.
+ * The time up to which this standby certainly has everything that its primary
+ * committed.  It never goes back, so the latest answer is kept.
  */
 static TimestampTz
 known_until(void)
@@ -39,17 +39,20 @@ known_until(void)
 	SpinLockRelease(&WalRcv->mutex);
 
 	/*
-	 * A receiver that starts claims to have heard and been sent something just
-	 * then, before it has connected.  A message has its sender's time.
+	 * A receiver that starts sets both times to now, before it has connected.
+	 * In a message they differ, since one of them is the sender's.
 	 */
 	if (heard != sent)
 	{
-		/* Else what waits to be replayed began to wait when replay took it up. */
+		/*
+		 * What has not been replayed yet may have waited since the start of
+		 * this chunk.
+		 */
 		if (GetXLogReplayRecPtr(NULL) < announced)
 			heard = Min(heard, GetCurrentChunkReplayStartTime());
 		best = Max(best, heard);
 	}
-	/* The last commit that was replayed tells the time itself. */
+	/* The last replayed commit has its own time. */
 	best = Max(best, GetLatestXTime());
 	return best;
 }
@@ -62,7 +65,7 @@ standby_is_stale(void)
 	return TimestampDifferenceExceeds(known_until(), GetCurrentTimestamp(), standby_max_lag);
 }
 
-/* An idle primary sends no WAL, which is what a standby hears the time with. */
+/* A standby knows the time from WAL, and an idle primary sends none. */
 long
 standby_heartbeat(void)
 {
@@ -85,7 +88,7 @@ standby_is_awaited(void)
 	return SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0';
 }
 
-/* As SET LOCAL does: whoever chose something else than the default keeps it. */
+/* Like SET LOCAL.  Whoever chose something else than the default keeps it. */
 void
 standby_commit_with_apply(void)
 {

@@ -10,12 +10,13 @@
 /* Setting, in milliseconds; 0: off */
 extern int	standby_max_lag;
 
-/* Is this a standby that may be further behind its primary than it is allowed to be? */
+/* Is this a standby that may be further behind its primary than allowed? */
 extern bool standby_is_stale(void);
 
 /*
- * On a primary, called in the background: writes what tells standbys that they
- * miss nothing, if it is time.  Answers when to call again, in milliseconds.
+ * Called in the background on a primary: if it is time, writes what tells
+ * standbys that they miss nothing.  Returns in how many milliseconds to call
+ * again.
  */
 extern long standby_heartbeat(void);
 
@@ -23,8 +24,8 @@ extern long standby_heartbeat(void);
 extern bool standby_is_awaited(void);
 
 /*
- * For what takes something away: the running transaction, once committed, holds
- * on synchronous standbys too.
+ * For changes that take something away: the commit waits until synchronous
+ * standbys have applied it.
  */
 extern void standby_commit_with_apply(void);
 

@@ -22,7 +22,7 @@
 #include "store.h"
 
 #define WORKSPACE_CACHE_SIZE	1024	/* a power of 2 */
-#define RESTRICTION_HINTS		256		/* no more than a byte counts */
+#define RESTRICTION_HINTS		256		/* as many as a byte can tell apart */
 
 typedef struct CachedWorkspace
 {
@@ -69,14 +69,14 @@ time_or(Datum value, bool null, TimestampTz otherwise)
 	return null ? otherwise : DatumGetTimestampTz(value);
 }
 
-/* An external value comes to us before it goes to who cannot know how. */
+/* Detoasts an external value here, where it is known which snapshot is needed. */
 static Datum
 plain_value(Datum value)
 {
 	return VARATT_IS_EXTERNAL(DatumGetPointer(value)) ? compat_detoast_now(value) : value;
 }
 
-/* The table may have more columns than we know, and each costs. */
+/* Deforms only the columns that we need: the table may have more, and each costs. */
 static void
 read_key(const StoreReader *reader, TupleTableSlot *slot, KeyFacts *facts)
 {
@@ -110,7 +110,10 @@ read_key(const StoreReader *reader, TupleTableSlot *slot, KeyFacts *facts)
 	}
 }
 
-/* For rows of keys that no scan found; kept, since it costs more than a row. */
+/*
+ * A slot for rows of keys that no scan found.  It is kept, since making one
+ * costs more than reading a row.
+ */
 static TupleTableSlot *
 slot_of_keys(Relation keys)
 {
@@ -138,7 +141,7 @@ slot_of_keys(Relation keys)
 	return slot;
 }
 
-/* A hash index knows the hash only. */
+/* A hash index compares hashes only. */
 static bool
 next_with_secret(StoreScan *scan, int column, const ApiKey *secret)
 {
@@ -153,7 +156,7 @@ next_with_secret(StoreScan *scan, int column, const ApiKey *secret)
 	return false;
 }
 
-/* Where stood what last allowed a key something: for keys of a few digests */
+/* For some keys, where the row was that last allowed them something */
 static RowHint restriction_hints[STORE_RESTRICTIONS][RESTRICTION_HINTS];
 
 static RowHint *
@@ -162,7 +165,7 @@ restriction_hint(StoreRestriction which, const ApiKey *secret)
 	return &restriction_hints[which][secret->digest[0] % RESTRICTION_HINTS];
 }
 
-/* False where the page is not in that buffer any more */
+/* False where the buffer has another page by now */
 static bool
 pin_hinted(Relation table, const RowHint *hint)
 {
@@ -423,10 +426,7 @@ store_restrictions(StoreReader *reader, StoreRestriction which, const text *key_
 	return values;
 }
 
-/*
- * The row that last fitted this key, if it is there and fits again.  That it is
- * not says nothing: others may.
- */
+/* Looks at the row that last fitted this key.  If it does not fit, another one may. */
 static bool
 hinted_restriction_fits(StoreReader *reader, StoreRestriction which, const KeyFacts *facts,
 						StoreFits fits, const void *asked)
@@ -543,7 +543,7 @@ store_workspace_state(StoreReader *reader, const Identifier *id, WorkspaceState 
 	pfree(value);
 	*state = facts.state;
 
-	/* The generation is that from before the snapshot was taken. */
+	/* The generation is from before the snapshot was taken. */
 	if (found)
 	{
 		cached->generation = reader->generation;

@@ -51,8 +51,8 @@ static const CatalogRelation tables[] = {
 };
 
 /*
- * False where the table is gone.  What has its name may be another one once we
- * have waited for the lock.
+ * False where the table is gone.  After waiting for the lock, its name may
+ * belong to another table.
  */
 static bool
 lock_table(CatalogRelation which)
@@ -86,7 +86,7 @@ lock_at_once(StoreReader *reader, CatalogRelation which)
 {
 	Oid			table;
 
-	/* Once one is missing, all is read anew. */
+	/* Once one is missing, everything will be read anew. */
 	if (reader->missing)
 		return false;
 	table = catalog_find_relation(which);
@@ -120,8 +120,8 @@ give_locks_back(StoreReader *reader)
 }
 
 /*
- * Registered, so that whoever resets the oldest snapshot meanwhile reckons with
- * it, and an error gives it back.
+ * Registered, so that it counts as the oldest snapshot, and is released after
+ * an error.
  */
 static void
 take_snapshot(StoreReader *reader)
@@ -174,9 +174,9 @@ store_reader_end(StoreReader *reader)
 }
 
 /*
- * A standby has no such lock, and a read-only transaction will be refused by
- * what it tries to write.  sealed_secrets is left to the vault: whoever locks it
- * holds up a rotation of the master key.
+ * Standbys cannot take such locks, and read-only transactions will be refused
+ * later. sealed_secrets is left to the vault, since locking it holds up a
+ * rotation of the master key.
  */
 void
 store_lock_for_writing_by(StoreLock lock, void *context)
@@ -323,7 +323,7 @@ store_scan_xmax(StoreScan *scan, uint16 *infomask)
 	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) scan->slot;
 	TransactionId xmax;
 
-	/* Whoever is locking the row changes both. */
+	/* Locking a row changes both. */
 	Assert(TTS_IS_BUFFERTUPLE(scan->slot));
 	LockBuffer(slot->buffer, BUFFER_LOCK_SHARE);
 	xmax = HeapTupleHeaderGetRawXmax(slot->base.tuple->t_data);

@@ -57,8 +57,8 @@ extern void store_reader_begin_anew(StoreReader *reader);
 extern void store_reader_end(StoreReader *reader);
 
 /*
- * Who will write in this call locks what it may write, before it reads there:
- * who reads first, by an index, and then wants more, deadlocks with REINDEX.
+ * Functions that write lock the tables first: to read by an index before, and
+ * then ask for a stronger lock, would deadlock with REINDEX.
  */
 extern void store_lock_for_writing(void);
 
@@ -75,7 +75,7 @@ extern void store_scan_all_begin(StoreScan *scan, StoreReader *reader, CatalogRe
 extern bool store_scan_next(StoreScan *scan);
 extern Datum store_scan_value(StoreScan *scan, int column, bool *null);
 
-/* Who has locked or changed the row that the scan stands at, as its header has it */
+/* xmax of the current row of the scan, with the infomask that says what it means */
 extern TransactionId store_scan_xmax(StoreScan *scan, uint16 *infomask);
 extern void store_scan_end(StoreScan *scan);
 

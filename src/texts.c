@@ -12,8 +12,8 @@
 #include "texts.h"
 
 /*
- * Of how many bytes keys are masked at all.  Masked, they still are some thousand
- * bytes: what was cut off here, a part of a key perhaps, is cut off once more.
+ * Only so many bytes are masked.  The limit of the result is far smaller, so
+ * that part of a key that is cut in two here does not get into it.
  */
 #define MASKED_LENGTH	65536
 

@@ -7,17 +7,17 @@
 
 #include "postgres.h"
 
-/* Text of any length with the keys in it masked, of which no more is kept than a limit */
+/* Masks the keys in a text of any length, and cuts the result to so many characters. */
 extern text *texts_cut(const char *value, size_t length, int limit);
 
 /*
- * What the server took from the client, or has from another database, without
- * looking at its encoding: where it is not of ours, question marks stand for all
- * that is not ASCII.  A dump with anything else in it could not be restored.
+ * For text whose encoding the server did not check, such as settings and names
+ * of roles.  If it is not valid here, everything but ASCII becomes question
+ * marks, or else no dump of it could be restored.
  */
 extern const char *texts_valid(const char *value);
 
-/* A role's name, which may come from a database of another encoding, as it may be stored here */
+/* The name of a role, which may have been created in a database of another encoding */
 extern const char *texts_role_name(Oid role);
 
 #endif							/* FALUKEYS_TEXTS_H */

@@ -37,16 +37,16 @@ extern bool trigger_row_differs(TriggerRow *row, const char *column);
 extern void trigger_row_set(TriggerRow *row, const char *column, Datum value);
 extern void trigger_row_set_null(TriggerRow *row, const char *column);
 
-/* Is it a row that has not been stored before?  A restored one has its id. */
+/* Is the row new?  A restored one has its id already. */
 extern bool trigger_row_is_new(TriggerRow *row);
 
 /*
- * Texts that are going to be stored carry no key, and those that were not stored
- * before are at most so many characters long.
+ * Masks the keys in a text that is to be stored.  A new text may have at most
+ * so many characters.
  */
 extern void trigger_row_redact(TriggerRow *row, const char *column, int limit);
 
-/* What a BEFORE trigger, and an AFTER trigger, return */
+/* What the trigger returns */
 extern Datum trigger_row_result(TriggerRow *row);
 
 /* A NULL pointer for a NULL */

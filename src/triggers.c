@@ -80,7 +80,7 @@ warn(CatalogRelation table, Form_pg_trigger trigger)
 					 fires_always(table, NameStr(trigger->tgname)) ? "ALWAYS " : "", name)));
 }
 
-/* Walks through a table's triggers, and answers a hash of those that are switched off. */
+/* Returns a hash of those triggers of a table that are switched off. */
 static uint32
 look_at_table(Relation triggers, CatalogRelation table, bool warning)
 {

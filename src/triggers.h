@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-/* A WARNING for each trigger that is switched off, once a session and state. */
+/* Warns of each trigger that is switched off, once in a session until that changes. */
 extern void triggers_check(void);
 
 #endif							/* FALUKEYS_TRIGGERS_H */

@@ -58,7 +58,7 @@ typedef struct Counter
 
 typedef struct CounterSet
 {
-	uint32		hashes[SET_SIZE];	/* first, in a cache line of their own */
+	uint32		hashes[SET_SIZE];	/* first, so that they share a cache line */
 	Counter		counters[SET_SIZE];
 } CounterSet;
 
@@ -66,7 +66,7 @@ typedef struct Counters
 {
 	LWLockPadded *locks;
 	ConditionVariable room;
-	pg_atomic_uint32 waiting_is_vain;	/* set when one waited for nothing */
+	pg_atomic_uint32 waiting_is_vain;	/* set when one has waited in vain */
 	pg_atomic_uint64 lost;
 	uint32		sets;
 	CounterSet *set;
@@ -178,7 +178,7 @@ add(Counter *counter, const Use *use)
 		return;
 	advance(&counter->last_used_at, use->at);
 
-	/* Where another writes its client just now, that one is as late as ours. */
+	/* If another one is just being written, it is as recent as ours. */
 	if (use->client.family != 0 && pg_atomic_test_set_flag(&counter->client_is_written))
 	{
 		counter->last_client = use->client;
@@ -205,9 +205,9 @@ reset(Counter *counter, Oid database, const Identifier *key_id)
 }
 
 /*
- * A counter of this set for another key: a free one, else the least recently
- * used one that holds no counts, or, where these may be lost, whatever it holds.
- * *crowded: there is little room left.  The lock is held exclusively.
+ * A counter of this set for another key: a free one, or else the least
+ * recently used one without counts, or even with counts if they may be lost.
+ * *crowded is set where little room is left.  The lock is held exclusively.
  */
 static Counter *
 claim(CounterSet *set, uint32 hash, const Identifier *key_id, bool may_lose, bool *crowded)
@@ -242,7 +242,7 @@ claim(CounterSet *set, uint32 hash, const Identifier *key_id, bool may_lose, boo
 	return chosen;
 }
 
-/* In a counter that is there, or can be had at once */
+/* Counts in the counter of the key, or in a new one if that is available at once. */
 static bool
 count_in_new(CounterSet *set, uint32 hash, const Identifier *key_id, const Use *use, bool may_lose)
 {
@@ -266,9 +266,9 @@ count_in_new(CounterSet *set, uint32 hash, const Identifier *key_id, const Use *
 }
 
 /*
- * Every counter of the set waits to be moved.  On a standby no one moves them;
- * elsewhere waiting a little loses nothing.  If it was in vain, no one waits
- * until something has been moved again.
+ * All counters of the set have counts that wait to be moved.  On a standby
+ * nobody moves them; elsewhere we wait a little, so that no count is lost.
+ * After waiting in vain, nobody waits until something has been moved again.
  */
 static void
 count_in_crowd(CounterSet *set, uint32 hash, const Identifier *key_id, const Use *use)
@@ -348,8 +348,8 @@ copy_counts(Counter *counter, UsageCounts *counts)
 }
 
 /*
- * Are the counts being flushed yet to be added to what the snapshot sees?  When a
- * transaction has just aborted, they are until they have been put back.
+ * Are the counts that are being flushed missing from what the snapshot sees?
+ * After an abort they are, until they have been put back.
  */
 static bool
 flush_is_unseen(const Counter *counter, Snapshot snapshot)
@@ -391,7 +391,7 @@ usage_lost(void)
 
 /* ---- Moving ---- */
 
-/* Reads what changes at any time; whoever acts on it looks again under a lock. */
+/* Reads without a lock; whoever acts on the answer looks again under a lock. */
 bool
 usage_has_counts(Oid database)
 {
@@ -450,7 +450,10 @@ usage_take(UsageTaken *taken, int maximum, uint32 *position, TransactionId trans
 		LWLockAcquire(lock, LW_EXCLUSIVE);
 		if (counter->database == MyDatabaseId && !counter->being_flushed)
 		{
-			/* Every snapshot sees that one by now, and its number may come again. */
+			/*
+			 * All snapshots see that transaction by now, and its number may be
+			 * reused.
+			 */
 			if (TransactionIdIsValid(counter->flushed_by) &&
 				TransactionIdPrecedes(counter->flushed_by, horizon))
 				counter->flushed_by = InvalidTransactionId;
@@ -477,7 +480,7 @@ usage_settle(const UsageTaken *taken, int count)
 		Counter    *counter = counter_at(taken[i].place);
 		LWLock	   *lock = lock_at(taken[i].place);
 
-		/* What is being flushed stays the same key's. */
+		/* A counter that is being flushed keeps its key. */
 		LWLockAcquire(lock, LW_EXCLUSIVE);
 		counter->being_flushed = false;
 		if (!taken[i].written)
@@ -518,7 +521,7 @@ usage_discard(Oid database, TimestampTz seen_before)
 	}
 }
 
-/* ---- From here to a file and back, while no one else is there ---- */
+/* ---- To a file and back, while the server starts or stops ---- */
 
 bool
 usage_export(uint32 *position, Oid *database, UsageCounts *counts)
@@ -559,7 +562,7 @@ usage_import(Oid database, const UsageCounts *counts)
 		return;
 	}
 
-	/* There is less memory than before. */
+	/* The memory is smaller than before the restart. */
 	pg_atomic_fetch_add_u64(&counters->lost, counts->uses + counts->denials);
 }
 

@@ -86,12 +86,12 @@ extern bool usage_has_counts(Oid database);
  */
 extern void usage_discard(Oid database, TimestampTz seen_before);
 
-/* What does not exist for that long after its use will not be committed. */
+/* A key that does not exist so long after its use will not be committed any more. */
 #define USAGE_UNKNOWN_KEPT	USECS_PER_HOUR
 
 /*
- * While no one else is there: the next counts from *position on, which starts
- * at 0; and counts put back.
+ * While the server starts or stops: returns the next counts from *position on,
+ * which starts at 0; puts counts back.
  */
 extern bool usage_export(uint32 *position, Oid *database, UsageCounts *counts);
 extern void usage_import(Oid database, const UsageCounts *counts);

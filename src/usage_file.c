@@ -80,7 +80,7 @@ write_records(FILE *file, bool in_recovery)
 	uint32		position = 0;
 	bool		written;
 
-	/* Padding included; the number is put in at the end. */
+	/* memset also clears padding.  The number of records is written at the end. */
 	memset(&record, 0, sizeof(record));
 	written = fwrite(&header, sizeof(header), 1, file) == 1;
 	while (written && usage_export(&position, &record.database, &record.counts))
@@ -93,8 +93,9 @@ write_records(FILE *file, bool in_recovery)
 }
 
 /*
- * In the postmaster, when all others have ended.  After a crash, or an
- * immediate shutdown, some counts may be being flushed, and all are given up instead.
+ * In the postmaster, when all other processes have ended.  After a crash or an
+ * immediate shutdown some counts may be in the middle of a flush, so nothing
+ * is written.
  */
 static void
 write_file(int code, Datum arg)

@@ -10,7 +10,7 @@
 /* Asks for the memory of the counters, while the library is being preloaded. */
 extern void usage_file_request(void);
 
-/* The server has started: what was read must not be read a second time. */
+/* Called when the server has started, since the file must not be read a second time. */
 extern void usage_file_remove(void);
 
 #endif							/* FALUKEYS_USAGE_FILE_H */

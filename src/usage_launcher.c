@@ -51,7 +51,10 @@ database_exists(Oid database)
 	HeapTuple	tuple;
 	bool		exists = false;
 
-	/* Connected to none, we have only what shared catalogs can be scanned by. */
+	/*
+	 * Without a connection to a database, shared catalogs can only be scanned
+	 * like this.
+	 */
 	databases = table_open(DatabaseRelationId, AccessShareLock);
 	scan = table_beginscan_catalog(databases, 0, NULL);
 	while (!exists && (tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
@@ -80,7 +83,7 @@ start_worker(int place, Oid database)
 	return RegisterDynamicBackgroundWorker(&worker, NULL);
 }
 
-/* Answers whether one had to be left for later. */
+/* Returns whether one had to be left for later. */
 static bool
 start_workers(void)
 {
@@ -164,7 +167,7 @@ usage_launcher_main(Datum arg)
 		report_lost_counts();
 		woken = background_wait(later ? Min(wait, LATER_INTERVAL) : wait) || later;
 	}
-	/* Not 0, after which it would not be started again. */
+	/* After 0 it would not be started again. */
 	proc_exit(1);
 }
 

@@ -90,7 +90,7 @@ wake_launcher(void)
 	LWLockRelease(workers->lock);
 }
 
-/* What one database counted may be in the way of another. */
+/* The set may be full of counters of another database, so every worker is woken. */
 static void
 wake_all(void)
 {

@@ -48,7 +48,7 @@ static UsageTaken taken[BATCH];
 static int	taken_count = 0;
 static uint64 written;			/* of them */
 
-/* Whatever ended the transaction, what it took is settled. */
+/* Settles what the transaction took, however it ended. */
 static void
 settle(XactEvent event, void *arg)
 {
@@ -109,7 +109,7 @@ parameter_column(Column *column, Oid element, Oid array)
 										   element, length, by_value, alignment)), false};
 }
 
-/* In the order of ids, as everyone locks them. */
+/* In the order of ids, in which everyone locks them */
 static void
 write_taken(void)
 {
@@ -135,7 +135,7 @@ write_taken(void)
 			clients->values[i] = usage_client_datum(&counts->last_client);
 	}
 
-	/* A key may be purged by now, or its creation not be committed yet. */
+	/* A key may have been purged, or its creation not be committed yet. */
 	written = SPI_OWNER_RUN("INSERT INTO falukeys.key_usage AS u"
 							" (key_id, uses, denials, last_used_at, last_retired_at, last_client)"
 							" SELECT k.id, t.uses, t.denials, t.used_at, t.retired_at, t.client"
@@ -178,7 +178,7 @@ extension_exists(void)
 	return OidIsValid(get_extension_oid(CATALOG_SCHEMA, true));
 }
 
-/* Answers how many keys were taken. */
+/* Returns how many keys were taken. */
 static int
 flush_in_transaction(uint32 *position)
 {
@@ -202,7 +202,7 @@ flush_in_transaction(uint32 *position)
 	return count;
 }
 
-/* Answers whether there may be more. */
+/* Returns whether there may be more. */
 static bool
 flush_batch(uint32 *position)
 {
@@ -215,7 +215,7 @@ flush_batch(uint32 *position)
 	}
 	PG_CATCH();
 	{
-		/* Someone holds a row of key_usage: another time. */
+		/* Someone has locked a row of key_usage.  Try again later. */
 		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
 			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
@@ -248,8 +248,8 @@ flush(void)
 }
 
 /*
- * Leaves where it has no business any more.  An extension that was never seen
- * may be just being created.
+ * Ends the worker if its database is wanted or the extension is gone.  An
+ * extension that was never seen may just be being created.
  */
 static void
 look_around(UsagePlace *place)
@@ -275,7 +275,7 @@ look_around(UsagePlace *place)
 	proc_exit(0);
 }
 
-/* What a database or role has set for its sessions is not meant for us. */
+/* Settings of the database or of a role are not meant for us. */
 static void
 set_up_session(void)
 {
@@ -284,7 +284,7 @@ set_up_session(void)
 		{"default_transaction_isolation", "read committed"},
 		{"default_transaction_deferrable", "off"},
 		{"session_replication_role", "origin"},
-		/* What a crash could undo of it was lost anyway. */
+		/* A crash would lose these counts anyway. */
 		{"synchronous_commit", "off"},
 		{"lock_timeout", "100ms"},
 		{"statement_timeout", "0"},

@@ -40,7 +40,7 @@
 #include "texts.h"
 #include "vault.h"
 
-/* A row found, locked where it stands; pointers go into the page. */
+/* A row whose buffer is locked; the pointers point into the page. */
 typedef struct SealedRow
 {
 	Buffer		buffer;
@@ -69,12 +69,12 @@ vault_seal_arrives(const bytea *value)
 
 	if (seal->state != SEAL_CLOSED || !neighbours_would_err(seal->fingerprint))
 		return;
-	/* Sealed elsewhere: no rotation may overlook it until it is committed. */
+	/* It was sealed elsewhere.  No rotation may overlook it before it is committed. */
 	master_key_lock(ShareLock);
 	neighbours_take_back(seal->fingerprint);
 }
 
-/* Locks a scan's row, which its slot keeps pinned and so in its place. */
+/* Locks the current row of a scan, which its slot keeps pinned. */
 static void
 lock_row(StoreScan *scan, SealedRow *row, int mode)
 {
@@ -192,7 +192,7 @@ load_master_keys(MasterKeys *keys)
 		master_key_report_missing();
 }
 
-/* What is asked of rows, each of which is locked meanwhile */
+/* A question about a locked row */
 typedef bool (*RowTest) (const SealedRow *row, const MasterKeys *keys);
 
 static bool
@@ -299,7 +299,10 @@ vault_seal(const text *key_id, const PlainKey *key)
 	insert_row(key_id, &key->handle, &seal, DT_NOEND, "");
 }
 
-/* A live secret shown as it was made: its one reveal, and nothing to open. */
+/*
+ * For a live secret that is shown when it is made: that is its one reveal, and
+ * there is nothing to open.
+ */
 void
 vault_record_revealed(const text *key_id, const ApiKey *secret)
 {
@@ -376,8 +379,8 @@ is_bound_to(const SealedRow *row, const Binding *here)
 }
 
 /*
- * All that can fail is done before the mark, or leaves it unset: once it is
- * written, the secret is either returned or lost.
+ * Whatever can fail comes before the mark is written.  After that the secret
+ * is either returned or lost.
  */
 static OpenResult
 open_row(StoreScan *scan, const MasterKeys *keys, const char *key_id, bool once,

@@ -41,7 +41,7 @@ static const char *const code_names[] = {
 	[VERDICT_VALID] = "valid",
 };
 
-/* An address or network, with IPv4 in IPv6 taken for the IPv4 that it is */
+/* An address or network; IPv4 in IPv6 counts as IPv4 */
 typedef struct Network
 {
 	int			family;
@@ -123,7 +123,7 @@ is_in_a_network(StoreReader *reader, const KeyFacts *facts, const inet *client)
 		store_restriction_fits(reader, STORE_NETWORKS, facts, network_fits, &address);
 }
 
-/* It covers itself, and whatever continues it after a dot. */
+/* A permission covers itself, and whatever continues it after a dot. */
 bool
 verdict_covers(const text *permission, const text *asked)
 {
@@ -151,7 +151,7 @@ object_fits(Datum value, const void *asked)
 		memcmp(VARDATA_ANY(object), VARDATA_ANY(object_id), VARSIZE_ANY_EXHDR(object)) == 0;
 }
 
-/* Whether the key and its workspace are alive at all; VALID where they are */
+/* Are the key and its workspace alive?  VALID where they are */
 static VerdictCode
 judge_life(StoreReader *reader, const KeyFacts *facts, TimestampTz now)
 {
@@ -175,7 +175,7 @@ judge_life(StoreReader *reader, const KeyFacts *facts, TimestampTz now)
 	return VERDICT_VALID;
 }
 
-/* Whether it may do what is asked of it; restrictions are read only where it has any. */
+/* May it do what is asked of it?  Restrictions are read only where it has any. */
 static VerdictCode
 judge_request(StoreReader *reader, const KeyFacts *facts, const VerdictRequest *request)
 {
@@ -199,7 +199,7 @@ judge_request(StoreReader *reader, const KeyFacts *facts, const VerdictRequest *
 	return VERDICT_VALID;
 }
 
-/* A secret that its key had before: good for as long as its grace lasts */
+/* For a secret that its key had before, which is good during its grace */
 static VerdictCode
 judge_retired(StoreReader *reader, const ApiKey *secret, TimestampTz now, KeyFacts *facts)
 {
@@ -208,7 +208,7 @@ judge_retired(StoreReader *reader, const ApiKey *secret, TimestampTz now, KeyFac
 
 	if (!store_retired(reader, secret, &retired))
 		return VERDICT_UNKNOWN;
-	/* A temporary key that was purged leaves its digest behind. */
+	/* The digest of a purged temporary key stays here. */
 	if (!store_key_by_id(reader, cstring_to_text(retired.key_id.text), facts))
 		return VERDICT_UNKNOWN;
 
@@ -220,8 +220,8 @@ judge_retired(StoreReader *reader, const ApiKey *secret, TimestampTz now, KeyFac
 }
 
 /*
- * A key that was created by the holder of another one's secret is alive only
- * while that is; of their codes the first in the order is the answer.
+ * A temporary key that was made with a secret is alive only while that secret
+ * is.  Of the two codes, the one that comes first in the order is the answer.
  */
 static VerdictCode
 judge_family(StoreReader *reader, const KeyFacts *facts, TimestampTz now)
@@ -295,7 +295,7 @@ verdict_begin(Datum key, bool null, ApiKey *secret, Verdict *verdict)
 	text	   *value;
 	KeyFormatError error;
 
-	/* What is too long to be a key is not even read. */
+	/* What is too long for a key is not even detoasted. */
 	verdict->code = VERDICT_MALFORMED;
 	if (null || toast_raw_datum_size(key) - VARHDRSZ > KEY_MAX_LENGTH)
 		return false;

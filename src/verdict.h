@@ -56,15 +56,15 @@ extern const char *verdict_code_name(VerdictCode code);
 /* Does what a key has cover what is asked of it? */
 extern bool verdict_covers(const text *permission, const text *asked);
 
-/* Likewise of networks, where IPv4 in IPv6 counts as the IPv4 that it is */
+/* The same for networks; IPv4 in IPv6 counts as IPv4 */
 extern bool verdict_covers_network(const inet *network, const inet *asked);
 
-/* Those of a living key that may not do what was asked of it */
+/* Is it the code of a living key that may not do what was asked of it? */
 extern bool verdict_is_denial(VerdictCode code);
 
 /*
- * The handle of an argument that is a plaintext key, perhaps a toasted one.
- * False, with the verdict, where there is nothing to look up.
+ * The handle of a plaintext key, which may be toasted.  False, with the
+ * verdict, where there is nothing to look up.
  */
 extern bool verdict_begin(Datum key, bool null, ApiKey *secret, Verdict *verdict);
 

@@ -12,8 +12,8 @@
 #include "verdict.h"
 
 /*
- * Looks the verdict's type up before the key is verified: an error after that
- * would hide that it was used.
+ * Looks up the type of the verdict before the key is verified, since an error
+ * after the verification would hide that the key was used.
  */
 extern void verify_prepare(FunctionCallInfo fcinfo);
 extern void verify_request(FunctionCallInfo fcinfo, VerdictRequest *request);

@@ -35,7 +35,7 @@ put_member(const text *workspace, Oid member, Datum role)
 	Parameter	who = {REGROLEOID, ObjectIdGetDatum(member), false};
 	Parameter	as = parameter_of("workspace_role", role, false);
 
-	/* An inserted row may be a restored one, so only who inserts can record it. */
+	/* The trigger cannot tell a new row from a restored one, so it is recorded here. */
 	if (SPI_OWNER_RUN("INSERT INTO falukeys.members (workspace_id, member, role) VALUES ($1, $2, $3)"
 					  " ON CONFLICT (workspace_id, member) DO NOTHING",
 					  parameter_text(workspace), who, as) > 0)
@@ -203,14 +203,17 @@ workspaces_add_member(PG_FUNCTION_ARGS)
 	store_lock_for_writing();
 	access_check_workspace(workspace, ACCESS_ADMINISTRATOR, NULL);
 	spi_owner_begin(&spi);
-	/* The guard locks it after the member's row, so two of us would wait for each other. */
+	/*
+	 * The guard locks it after the row of the member, so two sessions would
+	 * wait for each other.
+	 */
 	(void) lock_workspace(workspace, NULL);
 	put_member(workspace, member, PG_GETARG_DATUM(2));
 	spi_owner_end(&spi);
 	PG_RETURN_VOID();
 }
 
-/* A role that is gone can be removed too, by its number. */
+/* A role that was dropped can be removed too, by its OID. */
 Datum
 workspaces_remove_member(PG_FUNCTION_ARGS)
 {
