@@ -16,10 +16,12 @@ CREATE ROLE regress_falukeys_administrator;
 CREATE ROLE regress_falukeys_verifier;
 CREATE ROLE regress_falukeys_operator;
 CREATE ROLE regress_falukeys_manager;
+CREATE ROLE regress_falukeys_delegate;
 CREATE ROLE regress_falukeys_superuser SUPERUSER;
 SELECT falukeys.grant_access('regress_falukeys_verifier', 'verifier'),
 	falukeys.grant_access('regress_falukeys_operator', 'operator'),
-	falukeys.grant_access('regress_falukeys_manager', 'manager');
+	falukeys.grant_access('regress_falukeys_manager', 'manager'),
+	falukeys.grant_access('regress_falukeys_delegate', 'delegate');
 
 SELECT falukeys.create_workspace('Matrix', 'regress_falukeys_administrator') AS workspace \gset
 SELECT falukeys.add_member(:'workspace', 'regress_falukeys_developer', 'developer'),
@@ -32,7 +34,7 @@ CREATE SCHEMA matrix;
 GRANT USAGE, CREATE ON SCHEMA matrix TO PUBLIC;
 SELECT format('CREATE TABLE matrix.%I (workspace_id text, mode text)', role) AS statement,
 	format('ALTER TABLE matrix.%I OWNER TO %I', role, 'regress_falukeys_' || role) AS and_then
-FROM unnest('{nobody,member,developer,administrator,verifier,operator,manager,superuser}'::text[]) AS role
+FROM unnest('{nobody,member,developer,administrator,verifier,operator,manager,delegate,superuser}'::text[]) AS role
 \gexec
 
 -- What an argument is given by its name, for all functions or for one
@@ -124,6 +126,7 @@ SELECT function,
 	matrix.outcome('verifier', function, call) AS verifier,
 	matrix.outcome('operator', function, call) AS operator,
 	matrix.outcome('manager', function, call) AS manager,
+	matrix.outcome('delegate', function, call) AS delegate,
 	matrix.outcome('superuser', function, call) AS superuser
 FROM matrix.call ORDER BY function COLLATE "C";
 RESET client_min_messages;
@@ -131,7 +134,7 @@ RESET client_min_messages;
 -- What the type and its indexes call is everyone's, what triggers call no one's.
 SELECT use, role, count(*) > 0 AS some, bool_or(has_function_privilege('regress_falukeys_' || role, oid, 'EXECUTE')) AS may_any,
 	bool_and(has_function_privilege('regress_falukeys_' || role, oid, 'EXECUTE')) AS may_all
-FROM matrix.function, unnest('{nobody,member,developer,administrator,verifier,operator,manager}'::text[]) AS role
+FROM matrix.function, unnest('{nobody,member,developer,administrator,verifier,operator,manager,delegate}'::text[]) AS role
 WHERE use <> 'call' GROUP BY use, role ORDER BY use, role;
 
 -- The same for what is no function: views are everyone's, tables no one's.
@@ -152,10 +155,11 @@ SELECT relname,
 	matrix.read('verifier', oid) AS verifier,
 	matrix.read('operator', oid) AS operator,
 	matrix.read('manager', oid) AS manager,
+	matrix.read('delegate', oid) AS delegate,
 	matrix.read('superuser', oid) AS superuser
 FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace AND relkind NOT IN ('i', 'c') ORDER BY relname COLLATE "C";
 SELECT role, relname AS has_a_privilege
-FROM unnest('{nobody,member,developer,administrator,verifier,operator,manager}'::text[]) AS role, pg_class
+FROM unnest('{nobody,member,developer,administrator,verifier,operator,manager,delegate}'::text[]) AS role, pg_class
 WHERE relnamespace = 'falukeys'::regnamespace AND relkind NOT IN ('i', 'c', 'v', 'S')
 	AND (has_table_privilege('regress_falukeys_' || role, oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
 		OR has_any_column_privilege('regress_falukeys_' || role, oid, 'SELECT, INSERT, UPDATE, REFERENCES'));
@@ -167,6 +171,7 @@ SELECT count(*) AS members FROM falukeys.members WHERE workspace_id = :'workspac
 SET client_min_messages = warning;
 DROP SCHEMA matrix CASCADE;
 SELECT falukeys.close_workspace(:'workspace');
-DROP OWNED BY regress_falukeys_verifier, regress_falukeys_operator, regress_falukeys_manager;
+DROP OWNED BY regress_falukeys_verifier, regress_falukeys_operator, regress_falukeys_manager, regress_falukeys_delegate;
 DROP ROLE regress_falukeys_nobody, regress_falukeys_member, regress_falukeys_developer, regress_falukeys_administrator,
-	regress_falukeys_verifier, regress_falukeys_operator, regress_falukeys_manager, regress_falukeys_superuser;
+	regress_falukeys_verifier, regress_falukeys_operator, regress_falukeys_manager, regress_falukeys_delegate,
+	regress_falukeys_superuser;

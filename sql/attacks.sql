@@ -95,6 +95,7 @@ FROM unnest(ARRAY[
 	format('annotate_key(%L, ''x'')', :'key_id'), format('set_key_validity(%L, NULL, NULL)', :'key_id'), format('enable_key(%L)', :'key_id'), format('end_grace(%L)', :'key_id'),
 	format('add_member(%L, ''regress_falukeys_operator'', ''administrator'')', :'workspace'), format('remove_member(%L, ''regress_falukeys_developer'')', :'workspace'),
 	format('verify_key(%L)', :'key'), format('handle_allows(%L, NULL, NULL)', :'key'), format('authenticate(%L)', :'key'),
+	format('try_authenticate(%L)', :'key'), format('assume_key(%L)', :'key'),
 	'grant_access(''regress_falukeys_operator'', ''manager'')', 'rotate_master_key()', 'adopt_sealed_secrets()']) WITH ORDINALITY AS u (call, n);
 GRANT SELECT ON attacks.of_operator TO PUBLIC;
 SET SESSION AUTHORIZATION regress_falukeys_operator;

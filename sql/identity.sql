@@ -82,7 +82,7 @@ COMMIT;
 
 SELECT proname, provolatile, proparallel FROM pg_proc
  WHERE pronamespace = 'falukeys'::regnamespace
-   AND proname IN ('authenticate', 'current_key_id', 'current_workspace_id', 'current_key_kind', 'current_key_mode', 'current_key_allows')
+   AND proname IN ('authenticate', 'try_authenticate', 'assume_key', 'current_key_id', 'current_workspace_id', 'current_key_kind', 'current_key_mode', 'current_key_allows')
  ORDER BY proname;
 
 --
@@ -122,10 +122,10 @@ SELECT secret::text AS stored FROM falukeys.keys WHERE id = pg_temp.id_of('first
 INSERT INTO identity_named VALUES ('nothing', NULL, NULL), ('empty', NULL, ''), ('unknown', NULL, :'unknown'), ('stored form', NULL, :'stored'),
 	('wrong checksum', NULL, overlay(:'unknown' placing CASE WHEN substr(:'unknown', 20, 1) = 'x' THEN 'y' ELSE 'x' END from 20));
 
-SET ROLE identity_app;
-SELECT a.name, r.state, r.code, r.shows_key, r.identity
-  FROM (VALUES
-	('nothing', NULL, NULL::inet, NULL, NULL::falukeys.key_mode),
+CREATE TABLE identity_case (name text, permission text, client inet, object_id text, mode falukeys.key_mode);
+GRANT SELECT ON identity_case TO PUBLIC;
+INSERT INTO identity_case VALUES
+	('nothing', NULL, NULL, NULL, NULL),
 	('empty', NULL, NULL, NULL, NULL),
 	('wrong checksum', NULL, NULL, NULL, NULL),
 	('stored form', NULL, NULL, NULL, NULL),
@@ -149,8 +149,50 @@ SELECT a.name, r.state, r.code, r.shows_key, r.identity
 	('public', NULL, NULL, NULL, 'live'),
 	('network', NULL, '::ffff:192.0.2.1', NULL, NULL),
 	('permission', 'identity.read', NULL, NULL, NULL),
-	('temporary', 'identity.read', NULL, 'object_2', 'test')) a(name, permission, client, object_id, mode)
+	('temporary', 'identity.read', NULL, 'object_2', 'test');
+
+SET ROLE identity_app;
+SELECT a.name, r.state, r.code, r.shows_key, r.identity
+  FROM identity_case a
  CROSS JOIN LATERAL pg_temp.refusal(pg_temp.key_of(a.name), a.permission, a.client, a.object_id, a.mode) r;
+
+-- Without raising: the same codes, and whoever was the identity before is not any more.
+CREATE FUNCTION pg_temp.tried(name text, permission text DEFAULT NULL, client inet DEFAULT NULL, object_id text DEFAULT NULL,
+	mode falukeys.key_mode DEFAULT NULL, OUT code text, OUT identity text)
+LANGUAGE plpgsql AS $$
+DECLARE verdict falukeys.verdict;
+BEGIN
+	PERFORM pg_temp.take('second');
+	verdict := falukeys.try_authenticate(pg_temp.key_of(name), permission, client, object_id, mode);
+	code := concat_ws(' ', verdict.code, 'for the wrong key' || CASE WHEN verdict.key_id <> pg_temp.id_of(name) THEN '' END);
+	identity := pg_temp.who();
+END $$;
+SELECT a.name, t.code, t.code = r.code AS same, t.identity
+  FROM identity_case a
+ CROSS JOIN LATERAL pg_temp.refusal(pg_temp.key_of(a.name), a.permission, a.client, a.object_id, a.mode) r
+ CROSS JOIN LATERAL pg_temp.tried(a.name, a.permission, a.client, a.object_id, a.mode) t;
+-- The transaction goes on, and a savepoint brings back who it was before.
+BEGIN;
+SELECT pg_temp.take('first');
+SAVEPOINT a;
+SELECT valid, code, key_id IS NULL AS no_id FROM falukeys.try_authenticate(:'unknown');
+SELECT pg_temp.who() AS nobody;
+SELECT valid, code, key_id = pg_temp.id_of('disabled') AS id FROM falukeys.try_authenticate(pg_temp.key_of('disabled'));
+SELECT valid, code FROM falukeys.try_authenticate(pg_temp.key_of('second'));
+SELECT pg_temp.who() AS second;
+SELECT valid, code FROM falukeys.try_authenticate(NULL, NULL, NULL, NULL, NULL);
+SELECT pg_temp.who() AS nobody;
+ROLLBACK TO a;
+SELECT pg_temp.who() AS first;
+SELECT code FROM falukeys.try_authenticate(:'unknown');
+COMMIT;
+SELECT pg_temp.who();
+-- Nothing that it is given raises an error.
+SELECT v.code, count(*) FROM unnest(ARRAY[NULL, '', repeat('x', 1000000), 'fskt_' || repeat('x', 49), E'\x01', '%s%n', :'unknown']) k (key),
+	unnest(ARRAY[NULL, '', '.', repeat('x', 1000000)]) p (permission), unnest('{NULL,::/0,10.0.0.1}'::inet[]) c (client),
+	unnest(ARRAY[NULL, '', repeat('x', 1000000)]) o (object), unnest('{NULL,test,live}'::falukeys.key_mode[]) m (mode),
+	falukeys.try_authenticate(key, permission, client, object, mode) v GROUP BY v.code ORDER BY v.code;
+SELECT pg_temp.who();
 
 -- In the open, where it ends the transaction
 \set VERBOSITY default
@@ -171,6 +213,7 @@ SELECT pg_temp.who();
 -- Only verifiers may try.
 SET ROLE identity_nobody;
 SELECT valid FROM falukeys.authenticate(pg_temp.key_of('first'));
+SELECT valid FROM falukeys.try_authenticate(pg_temp.key_of('first'));
 SELECT falukeys.authenticate_request();
 SELECT pg_temp.who(), falukeys.deauthenticate(), falukeys.current_key_allows('identity') AS allows;
 SET ROLE identity_app;
@@ -592,7 +635,7 @@ SELECT falukeys.wait_for_key('key_000000000000000000000000000');
 RESET ROLE;
 
 DROP FUNCTION identity_enter(text);
-DROP TABLE identity_named, identity_deferred, identity_many;
+DROP TABLE identity_named, identity_case, identity_deferred, identity_many;
 DROP FUNCTION identity_note();
 DROP SCHEMA identity_hostile;
 SELECT falukeys.remove_member(:'other', 'identity_app');

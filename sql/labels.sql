@@ -16,6 +16,8 @@ SELECT falukeys.approve_workspace(:'workspace');
 SELECT id AS key_id, key FROM falukeys.create_key(:'workspace', 'secret', 'test') \gset
 ALTER TYPE falukeys.access_level ADD VALUE 'auditor';
 ALTER TYPE falukeys.access_level ADD VALUE 'ops';
+ALTER TYPE falukeys.access_level ADD VALUE 'delegates';
+ALTER TYPE falukeys.access_level ADD VALUE 'dele';
 ALTER TYPE falukeys.access_level ADD VALUE 'viewer';
 ALTER TYPE falukeys.workspace_role ADD VALUE 'auditor';
 ALTER TYPE falukeys.workspace_role ADD VALUE 'designer';
@@ -29,6 +31,8 @@ ALTER TYPE falukeys.key_mode ADD VALUE 'trial';
 -- access_level
 SELECT falukeys.grant_access('regress_falukeys_auditor', 'auditor');
 SELECT falukeys.grant_access('regress_falukeys_auditor', 'ops');
+SELECT falukeys.grant_access('regress_falukeys_auditor', 'delegates');
+SELECT falukeys.grant_access('regress_falukeys_auditor', 'dele');
 SELECT falukeys.revoke_access('regress_falukeys_auditor', 'viewer');
 SELECT proname FROM pg_proc WHERE pronamespace = 'falukeys'::regnamespace AND proname ~ '_access$' AND has_function_privilege('regress_falukeys_auditor', oid, 'EXECUTE');
 

@@ -34,6 +34,7 @@ static const char *const level_functions[] = {
 	[ACCESS_VERIFIER] = "verifier_access",
 	[ACCESS_OPERATOR] = "operator_access",
 	[ACCESS_MANAGER] = "manager_access",
+	[ACCESS_DELEGATE] = "delegate_access",
 };
 
 PG_FUNCTION_INFO_V1(access_sees_every);
@@ -375,6 +376,7 @@ static const char *const granted_functions[] = {
 	" falukeys.key_allows(text, text, inet),"
 	" falukeys.handle_allows(falukeys.apikey, text, inet),"
 	" falukeys.authenticate(text, text, inet, text, falukeys.key_mode),"
+	" falukeys.try_authenticate(text, text, inet, text, falukeys.key_mode),"
 	" falukeys.authenticate_request()",
 	[ACCESS_OPERATOR] =
 	"falukeys.operator_access(),"
@@ -386,6 +388,9 @@ static const char *const granted_functions[] = {
 	" falukeys.define_permission(text, text)",
 	[ACCESS_MANAGER] =
 	"falukeys.manager_access()",
+	[ACCESS_DELEGATE] =
+	"falukeys.delegate_access(),"
+	" falukeys.assume_key(falukeys.apikey, text, inet, text, falukeys.key_mode)",
 };
 
 /* EXECUTE on the functions is not enough. */
@@ -405,11 +410,12 @@ level_of(Oid access)
 		[ACCESS_VERIFIER] = "verifier",
 		[ACCESS_OPERATOR] = "operator",
 		[ACCESS_MANAGER] = "manager",
+		[ACCESS_DELEGATE] = "delegate",
 	};
 	int			level = catalog_label_among(access, labels, lengthof(labels));
 
 	if (level == lengthof(labels))
-		argument_refuse("access", "verifier, operator or manager");
+		argument_refuse("access", "verifier, operator, manager or delegate");
 	return (AccessLevel) level;
 }
 

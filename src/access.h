@@ -17,7 +17,8 @@ typedef enum AccessLevel
 {
 	ACCESS_VERIFIER,
 	ACCESS_OPERATOR,
-	ACCESS_MANAGER
+	ACCESS_MANAGER,
+	ACCESS_DELEGATE
 } AccessLevel;
 
 /* What a caller must be in a workspace.  Managers and superusers may do all of it. */

@@ -29,6 +29,8 @@
 #include "verify.h"
 
 PG_FUNCTION_INFO_V1(identity_authenticate);
+PG_FUNCTION_INFO_V1(identity_try_authenticate);
+PG_FUNCTION_INFO_V1(identity_assume_key);
 PG_FUNCTION_INFO_V1(identity_deauthenticate);
 PG_FUNCTION_INFO_V1(identity_key_id);
 PG_FUNCTION_INFO_V1(identity_workspace_id);
@@ -132,6 +134,15 @@ lock_secret(const ApiKey *secret)
 	(void) LockAcquire(&tag, ShareLock, false, false);
 }
 
+static void
+unlock_secret(const ApiKey *secret)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, secret);
+	(void) LockRelease(&tag, ShareLock, false);
+}
+
 /* A cursor opened by the key outlives its savepoint's rollback, and so must the lock. */
 static void
 keep_lock(const ApiKey *secret)
@@ -172,66 +183,119 @@ verify(StoreReader *reader, const ApiKey *secret, const VerdictRequest *request,
 	return verdict->code == VERDICT_VALID ? describe(reader, secret, &verdict->facts) : NULL;
 }
 
-void
-identity_take(Datum key, bool null, const VerdictRequest *request, Verdict *verdict)
+/* Whatever was the identity, from here on there is none; a savepoint brings it back. */
+static void
+leave(void)
 {
-	ApiKey		secret;
+	Identity   *none;
+
+	if (current == NULL)
+		return;
+	none = new_identity();
+	none->none = true;
+	push(none);
+}
+
+static void
+take(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
+{
 	StoreReader reader;
 	Identity   *identity;
 
-	if (!verdict_begin(key, null, &secret, verdict))
-		return;
-	lock_secret(&secret);
+	lock_secret(secret);
 	store_reader_begin_brief(&reader, request->with_meta);
-	identity = verify(&reader, &secret, request, verdict);
+	identity = verify(&reader, secret, request, verdict);
 	if (unlikely(store_reader_is_outdated(&reader)))
 	{
 		store_reader_begin_anew(&reader);
-		identity = verify(&reader, &secret, request, verdict);
+		identity = verify(&reader, secret, request, verdict);
 	}
 	store_reader_end(&reader);
 	verdict_count(request, verdict);
 	if (identity != NULL)
 	{
-		keep_lock(&secret);
+		keep_lock(secret);
 		push(identity);
 	}
+	else
+		unlock_secret(secret);	/* nobody need wait for who was refused */
+}
+
+void
+identity_take(Datum key, bool null, const VerdictRequest *request, Verdict *verdict)
+{
+	ApiKey		secret;
+
+	if (verdict_begin(key, null, &secret, verdict))
+		take(&secret, request, verdict);
+	if (verdict->code != VERDICT_VALID)
+		leave();
+}
+
+static void
+raise_unless_valid(const Verdict *verdict)
+{
+	if (verdict->code == VERDICT_VALID)
+		return;
+	if (verdict_is_denial(verdict->code))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the key does not allow this"),
+				 errdetail("%s", verdict_code_name(verdict->code))));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+			 errmsg("the key is not valid"),
+			 errdetail("%s", verdict_code_name(verdict->code))));
+}
+
+static void
+take_argument(FunctionCallInfo fcinfo, Verdict *verdict)
+{
+	VerdictRequest request;
+
+	verify_prepare(fcinfo);
+	verify_request(fcinfo, &request);
+	identity_take(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request, verdict);
 }
 
 Datum
 identity_authenticate(PG_FUNCTION_ARGS)
 {
-	VerdictRequest request;
 	Verdict		verdict;
+
+	take_argument(fcinfo, &verdict);
+	raise_unless_valid(&verdict);
+	return verify_verdict_datum(fcinfo, &verdict);
+}
+
+Datum
+identity_try_authenticate(PG_FUNCTION_ARGS)
+{
+	Verdict		verdict;
+
+	take_argument(fcinfo, &verdict);
+	return verify_verdict_datum(fcinfo, &verdict);
+}
+
+/* By a handle, which is no proof of possession: only its grant says who may. */
+Datum
+identity_assume_key(PG_FUNCTION_ARGS)
+{
+	VerdictRequest request;
+	Verdict		verdict = {.code = VERDICT_MALFORMED};
 
 	verify_prepare(fcinfo);
 	verify_request(fcinfo, &request);
-	identity_take(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request, &verdict);
-	if (verdict.code == VERDICT_VALID)
-		return verify_verdict_datum(fcinfo, &verdict);
-
-	if (verdict_is_denial(verdict.code))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("the key does not allow this"),
-				 errdetail("%s", verdict_code_name(verdict.code))));
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-			 errmsg("the key is not valid"),
-			 errdetail("%s", verdict_code_name(verdict.code))));
-	PG_RETURN_NULL();
+	if (!PG_ARGISNULL(0) && verdict_begin_handle(PG_GETARG_APIKEY_P(0), &verdict))
+		take(PG_GETARG_APIKEY_P(0), &request, &verdict);
+	raise_unless_valid(&verdict);
+	return verify_verdict_datum(fcinfo, &verdict);
 }
 
 Datum
 identity_deauthenticate(PG_FUNCTION_ARGS)
 {
-	if (current != NULL)
-	{
-		Identity   *none = new_identity();
-
-		none->none = true;
-		push(none);
-	}
+	leave();
 	PG_RETURN_VOID();
 }
 

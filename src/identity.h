@@ -30,7 +30,7 @@ typedef struct Identity
 /* NULL without one */
 extern const Identity *identity_current(void);
 
-/* Verifies a key, and makes it the identity where the verdict is valid. */
+/* Verifies a key, and makes it the identity where the verdict is valid; else there is none. */
 extern void identity_take(Datum key, bool null, const VerdictRequest *request, Verdict *verdict);
 
 extern bool identity_allows(const Identity *identity, const text *permission);

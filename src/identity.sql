@@ -6,6 +6,16 @@ CREATE FUNCTION falukeys.authenticate(key text, permission text DEFAULT NULL, cl
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'identity_authenticate';
 COMMENT ON FUNCTION falukeys.authenticate IS 'Verifies a key as verify_key does, and makes it the identity of the transaction until its end; 42501 where the network, permission, object or mode is denied or a secret key is required, else 28000, the code in DETAIL. Verifiers';
 
+CREATE FUNCTION falukeys.try_authenticate(key text, permission text DEFAULT NULL, client inet DEFAULT NULL,
+	object_id text DEFAULT NULL, mode falukeys.key_mode DEFAULT NULL) RETURNS falukeys.verdict
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'identity_try_authenticate';
+COMMENT ON FUNCTION falukeys.try_authenticate IS 'As authenticate, but answers instead of raising: where the code is not valid, the transaction has no identity. Never raises an error for its arguments. Verifiers';
+
+CREATE FUNCTION falukeys.assume_key(key falukeys.apikey, permission text DEFAULT NULL, client inet DEFAULT NULL,
+	object_id text DEFAULT NULL, mode falukeys.key_mode DEFAULT NULL) RETURNS falukeys.verdict
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'identity_assume_key';
+COMMENT ON FUNCTION falukeys.assume_key IS 'As authenticate, by the stored handle instead of the key, for work that goes on after the request: verifies, and raises 42501 or 28000, as that does. Delegates';
+
 CREATE FUNCTION falukeys.deauthenticate() RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'identity_deauthenticate';
 COMMENT ON FUNCTION falukeys.deauthenticate() IS 'The transaction has no identity from here on. For everyone';

@@ -278,15 +278,19 @@ present(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
 	verdict_count(request, verdict);
 }
 
+bool
+verdict_begin_handle(const ApiKey *secret, Verdict *verdict)
+{
+	hints_prefetch(secret);
+	verdict->code = VERDICT_STALE_STANDBY;
+	return !standby_is_stale();
+}
+
 void
 verdict_of_handle(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
 {
-	if (standby_is_stale())
-	{
-		verdict->code = VERDICT_STALE_STANDBY;
-		return;
-	}
-	present(secret, request, verdict);
+	if (verdict_begin_handle(secret, verdict))
+		present(secret, request, verdict);
 }
 
 bool
@@ -309,9 +313,7 @@ verdict_begin(Datum key, bool null, ApiKey *secret, Verdict *verdict)
 	}
 	if (error != KEY_FORMAT_OK)
 		return false;
-	hints_prefetch(secret);
-	verdict->code = VERDICT_STALE_STANDBY;
-	return !standby_is_stale();
+	return verdict_begin_handle(secret, verdict);
 }
 
 void

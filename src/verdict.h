@@ -68,6 +68,9 @@ extern bool verdict_is_denial(VerdictCode code);
  */
 extern bool verdict_begin(Datum key, bool null, ApiKey *secret, Verdict *verdict);
 
+/* Likewise where the handle is there already */
+extern bool verdict_begin_handle(const ApiKey *secret, Verdict *verdict);
+
 extern void verdict_of_text(Datum key, bool null, const VerdictRequest *request, Verdict *verdict);
 extern void verdict_of_handle(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict);
 
