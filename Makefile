@@ -17,12 +17,12 @@ SHLIB_LINK = -Wl,-Bsymbolic -lcrypto -lz
 
 # The parts of the install script, in the order in which they build on each other.
 SQL_PARTS = preamble apikey workspaces keys restrictions vault rotation events access guards \
-	verify identity isolation request leaks usage dashboard finish
+	verify client_address identity isolation request leaks usage dashboard finish
 EXTENSION_SCRIPT = sql/falukeys--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SCRIPT)
 
 # Named one by one: a wildcard would run the install script.
-REGRESS = install default_privileges apikey generation workspaces keys lifecycle restrictions verify columns freshness hints garbage vault master_key events errors limits guards leaks usage dashboard access visibility labels access_matrix attacks lookalikes identity assume_key minting isolation request caches
+REGRESS = install default_privileges apikey generation workspaces keys lifecycle restrictions verify client_address columns freshness hints garbage vault master_key events errors limits guards leaks usage dashboard access visibility labels access_matrix attacks lookalikes identity assume_key minting isolation request caches
 ISOLATION = reveals reveal_roll rolls roll_readers restrict_readers revoke_loop import_roll administrators approvals wait_for_key rewrites premade probing membership purge
 TAP_TESTS = 1
 

@@ -45,6 +45,7 @@ INSERT INTO matrix.argument VALUES
 	('by_object', NULL, 'false'),
 	('client', NULL, 'NULL'),
 	('expires_at', NULL, 'NULL'),
+	('header', NULL, $$'192.0.2.1'$$),
 	('key', NULL, quote_literal(:'key')),
 	('key', 'import_key', $$'fskt_matrixmatrixmatrixmatrix'$$),
 	('key', 'import_key_digest', $$'fskt_matrixmatrixmatrixmatrix'$$),

@@ -76,7 +76,7 @@ SELECT table_name, string_agg(column_name, ', ' ORDER BY ordinal_position) AS co
 SELECT p.oid::regprocedure, provolatile, proparallel, proisstrict
   FROM pg_proc p JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
  WHERE (provolatile, proparallel, proisstrict) IS DISTINCT FROM
-       CASE WHEN proname ~ '^apikey_' OR proname IN ('kind_of', 'mode_of', 'redacted', 'is_well_formed', 'redact') THEN ('i'::"char", 's'::"char", true)
+       CASE WHEN proname ~ '^apikey_' OR proname IN ('kind_of', 'mode_of', 'redacted', 'is_well_formed', 'redact', 'client_address') THEN ('i'::"char", 's'::"char", true)
             WHEN proname ~ '^current_|^isolated' THEN ('s'::"char", 'r'::"char", false)
             WHEN proname ~ '^(verifier|operator|manager|delegate)_access$' THEN ('s'::"char", 's'::"char", false)
             WHEN proname = 'sees_every_workspace' THEN ('s'::"char", 's'::"char", false)
@@ -125,7 +125,7 @@ SELECT identity, privilege_type FROM privilege
 SELECT p.oid::regprocedure FROM pg_proc p
  WHERE pronamespace = 'falukeys'::regnamespace AND has_function_privilege('regress_falukeys_nobody', oid, 'EXECUTE')
    AND proname = ANY ('{create_workspace,approve_workspace,suspend_workspace,resume_workspace,close_workspace,define_permission,
-	verify_key,key_allows,handle_allows,authenticate,try_authenticate,assume_key,authenticate_request,grant_access,revoke_access,
+	verify_key,key_allows,handle_allows,client_address,authenticate,try_authenticate,assume_key,authenticate_request,grant_access,revoke_access,
 	rotate_master_key,adopt_sealed_secrets}')
  ORDER BY 1;
 SELECT count(*) AS type_and_its_functions FROM pg_proc

@@ -375,6 +375,7 @@ static const char *const granted_functions[] = {
 	" falukeys.verify_key(text, text, inet, text, falukeys.key_mode),"
 	" falukeys.key_allows(text, text, inet),"
 	" falukeys.handle_allows(falukeys.apikey, text, inet),"
+	" falukeys.client_address(text, integer),"
 	" falukeys.authenticate(text, text, inet, text, falukeys.key_mode),"
 	" falukeys.try_authenticate(text, text, inet, text, falukeys.key_mode),"
 	" falukeys.authenticate_request()",

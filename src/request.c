@@ -7,8 +7,6 @@
  */
 #include "postgres.h"
 
-#include <arpa/inet.h>
-
 #include "catalog/pg_type.h"
 #include "common/base64.h"
 #include "utils/builtins.h"
@@ -16,14 +14,13 @@
 #include "utils/guc.h"
 #include "utils/jsonb.h"
 
+#include "client_address.h"
 #include "compat.h"
 #include "identity.h"
 #include "request.h"
 
 #define ERRCODE_UNAUTHORIZED	MAKE_SQLSTATE('P', 'T', '4', '0', '1')
 #define ERRCODE_FORBIDDEN		MAKE_SQLSTATE('P', 'T', '4', '0', '3')
-
-#define MAX_ADDRESS_LENGTH		64
 
 int			request_trusted_proxies = 0;
 
@@ -145,61 +142,14 @@ request_key(Jsonb *headers)
 	return named;
 }
 
-/* An address, perhaps with a port, of X-Forwarded-For; NULL for anything else */
-static inet *
-parse_address(const char *text, size_t length)
-{
-	char		address[MAX_ADDRESS_LENGTH];
-	char	   *end;
-	char		parsed[16];
-
-	while (length > 0 && (text[0] == ' ' || text[0] == '\t'))
-		text++, length--;
-	while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t'))
-		length--;
-	if (length >= sizeof(address))
-		return NULL;
-	memcpy(address, text, length);
-	address[length] = '\0';
-
-	if (address[0] == '[' && (end = strchr(address, ']')) != NULL)
-	{
-		*end = '\0';
-		memmove(address, address + 1, end - address);
-	}
-	else if ((end = strchr(address, ':')) != NULL && strchr(end + 1, ':') == NULL)
-		*end = '\0';
-	if (inet_pton(AF_INET, address, parsed) != 1 && inet_pton(AF_INET6, address, parsed) != 1)
-		return NULL;
-	return DatumGetInetPP(DirectFunctionCall1(inet_in, CStringGetDatum(address)));
-}
-
-/*
- * Each proxy appends the address of its caller.  So only as many of the last
- * addresses as there are trusted proxies can be believed; the client may have
- * sent the others.
- */
+/* Not from Forwarded: a client could choose between two headers by sending one of them. */
 static inet *
 request_client(Jsonb *headers)
 {
 	char	   *forwarded = header(headers, "x-forwarded-for");
-	char	   *end;
-	char	   *start;
 
-	if (request_trusted_proxies == 0 || forwarded == NULL)
-		return NULL;
-	end = forwarded + strlen(forwarded);
-	for (int i = 1;; i++)
-	{
-		start = end;
-		while (start > forwarded && start[-1] != ',')
-			start--;
-		if (i == request_trusted_proxies)
-			return parse_address(start, end - start);
-		if (start == forwarded)
-			return NULL;
-		end = start - 1;
-	}
+	return forwarded == NULL ? NULL :
+		client_address_of(forwarded, strlen(forwarded), request_trusted_proxies);
 }
 
 Datum

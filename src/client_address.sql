@@ -1,0 +1,6 @@
+
+-- The client's address, from what proxies say.
+
+CREATE FUNCTION falukeys.client_address(header text, hops integer DEFAULT 1) RETURNS inet
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'client_address';
+COMMENT ON FUNCTION falukeys.client_address(text, integer) IS 'The address in an X-Forwarded-For or Forwarded header, counted from the right: hops is the number of your own proxies. NULL where that element is no address; never raises an error. Verifiers';
