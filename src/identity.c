@@ -26,6 +26,7 @@
 #include "identity.h"
 #include "lock_tag.h"
 #include "mode_settings.h"
+#include "top_level.h"
 #include "verify.h"
 
 PG_FUNCTION_INFO_V1(identity_authenticate);
@@ -65,9 +66,26 @@ drop_current(void)
 	pfree(dropped);
 }
 
+/*
+ * As SET LOCAL does it.  Only now it is known that no other statement has come:
+ * a pipeline's share the transaction, too.
+ */
+static void
+warn_of_its_end(void)
+{
+	if (identity_current() != NULL &&
+		current->only_statement == GetCurrentStatementStartTimestamp())
+		ereport(WARNING,
+				(errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION),
+				 errmsg("the key's identity ends with the statement that authenticated it"),
+				 errhint("Begin a transaction first, or authenticate in a function that goes on to use the identity. To verify a key only, call falukeys.verify_key().")));
+}
+
 static void
 end_transaction(XactEvent event, void *arg)
 {
+	if (event == XACT_EVENT_PRE_COMMIT)
+		warn_of_its_end();
 	/* The memory is freed with the transaction's. */
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		current = NULL;
@@ -248,6 +266,15 @@ raise_unless_valid(const Verdict *verdict)
 			 errdetail("%s", verdict_code_name(verdict->code))));
 }
 
+static Datum
+answer(FunctionCallInfo fcinfo, const Verdict *verdict)
+{
+	if (identity_current() != NULL && !IsTransactionBlock() &&
+		(MyXactFlags & XACT_FLAGS_PIPELINING) == 0 && top_level_call(fcinfo))
+		current->only_statement = GetCurrentStatementStartTimestamp();
+	return verify_verdict_datum(fcinfo, verdict);
+}
+
 static void
 take_argument(FunctionCallInfo fcinfo, Verdict *verdict)
 {
@@ -265,7 +292,7 @@ identity_authenticate(PG_FUNCTION_ARGS)
 
 	take_argument(fcinfo, &verdict);
 	raise_unless_valid(&verdict);
-	return verify_verdict_datum(fcinfo, &verdict);
+	return answer(fcinfo, &verdict);
 }
 
 Datum
@@ -274,7 +301,7 @@ identity_try_authenticate(PG_FUNCTION_ARGS)
 	Verdict		verdict;
 
 	take_argument(fcinfo, &verdict);
-	return verify_verdict_datum(fcinfo, &verdict);
+	return answer(fcinfo, &verdict);
 }
 
 /* By a handle, which is no proof of possession: only its grant says who may. */
@@ -289,7 +316,7 @@ identity_assume_key(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(0) && verdict_begin_handle(PG_GETARG_APIKEY_P(0), &verdict))
 		take(PG_GETARG_APIKEY_P(0), &request, &verdict);
 	raise_unless_valid(&verdict);
-	return verify_verdict_datum(fcinfo, &verdict);
+	return answer(fcinfo, &verdict);
 }
 
 Datum

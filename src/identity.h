@@ -19,6 +19,7 @@ typedef struct Identity
 	struct Identity *before;	/* which a savepoint's rollback brings back */
 	int			nest_level;
 	bool		none;			/* deauthenticated */
+	TimestampTz only_statement;	/* when the statement began with which it ends; 0: it lasts */
 	ApiKey		secret;			/* as presented; during a grace, not the key's current one */
 	KeyFacts	facts;
 	text	   *key_id;
