@@ -186,13 +186,17 @@ read_pinned(Relation table, const RowHint *at, Snapshot snapshot, HeapTuple tupl
 	return found;
 }
 
-/* Gives the pin back. */
+/*
+ * Gives the pin back.  What is stored out of line is not to be had unless the
+ * table is locked: its table may be dropped beside us, by a rewrite.
+ */
 static bool
-read_pinned_key(StoreReader *reader, Relation keys, RowHint *at,
+read_pinned_key(StoreReader *reader, Relation keys, bool locked, RowHint *at,
 				const ApiKey *secret, KeyFacts *facts)
 {
 	HeapTupleData tuple;
-	bool		found = read_pinned(keys, at, reader->snapshot, &tuple);
+	bool		found = read_pinned(keys, at, reader->snapshot, &tuple) &&
+		(locked || !HeapTupleHasExternal(&tuple));
 
 	if (found)
 	{
@@ -209,26 +213,50 @@ read_pinned_key(StoreReader *reader, Relation keys, RowHint *at,
 }
 
 static bool
-key_by_index(StoreReader *reader, Relation keys, const ApiKey *secret, KeyFacts *facts)
+key_by_hint(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
 {
-	Relation	index = index_open(catalog_relation(CATALOG_KEYS_BY_SECRET), AccessShareLock);
-	IndexScanDesc scan = compat_index_beginscan(keys, index, reader->snapshot, 1);
+	RowHint		row;
+	Relation	keys;
+	bool		found;
+
+	if (!hints_find(secret, &row))
+		return false;
+	keys = store_peek_table(CATALOG_KEYS);
+	if (keys == NULL)
+		return false;
+	found = pin_hinted(keys, &row) &&
+		read_pinned_key(reader, keys, false, &row, secret, facts);
+	RelationClose(keys);
+	return found;
+}
+
+static bool
+key_by_index(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
+{
+	Relation	keys = store_open_table(reader, CATALOG_KEYS);
+	Relation	index;
+	IndexScanDesc scan;
 	ScanKeyData key;
 	ItemPointer tid;
 	bool		found = false;
 
+	if (keys == NULL)
+		return false;
+	index = index_open(catalog_relation(CATALOG_KEYS_BY_SECRET), AccessShareLock);
+	scan = compat_index_beginscan(keys, index, reader->snapshot, 1);
 	store_scan_key(&key, index, 1, ApiKeyPGetDatum(secret));
 	index_rescan(scan, &key, 1, NULL, 0);
 	while (!found && (tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
 	{
 		RowHint		row = {.tid = *tid,.buffer = ReadBuffer(keys, ItemPointerGetBlockNumber(tid))};
 
-		found = read_pinned_key(reader, keys, &row, secret, facts);
+		found = read_pinned_key(reader, keys, true, &row, secret, facts);
 		if (found)
 			hints_remember(secret, &row);
 	}
 	index_endscan(scan);
 	index_close(index, AccessShareLock);
+	table_close(keys, NoLock);
 	return found;
 }
 
@@ -251,23 +279,9 @@ key_by_scan(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
 bool
 store_key_by_secret(StoreReader *reader, const ApiKey *secret, KeyFacts *facts)
 {
-	Relation	keys;
-	RowHint		row;
-	bool		hinted;
-	bool		found;
-
 	if (IsolationIsSerializable())
 		return key_by_scan(reader, secret, facts);
-
-	hinted = hints_find(secret, &row);
-	keys = store_open_table(reader, CATALOG_KEYS);
-	if (keys == NULL)
-		return false;
-	found = (hinted && pin_hinted(keys, &row) &&
-			 read_pinned_key(reader, keys, &row, secret, facts)) ||
-		key_by_index(reader, keys, secret, facts);
-	table_close(keys, NoLock);
-	return found;
+	return key_by_hint(reader, secret, facts) || key_by_index(reader, secret, facts);
 }
 
 bool
@@ -432,24 +446,28 @@ hinted_restriction_fits(StoreReader *reader, StoreRestriction which, const KeyFa
 						StoreFits fits, const void *asked)
 {
 	const RowHint *hint = restriction_hint(which, &facts->secret);
-	Relation	table = store_open_table(reader, restriction_relations[which].table);
+	Relation	table;
 	HeapTupleData tuple;
 	TupleDesc	descriptor;
 	bool		null;
 	bool		found = false;
 
+	if (!BufferIsValid(hint->buffer))
+		return false;
+	table = store_peek_table(restriction_relations[which].table);
 	if (table == NULL)
 		return false;
 	descriptor = RelationGetDescr(table);
-	if (BufferIsValid(hint->buffer) && pin_hinted(table, hint))
+	if (pin_hinted(table, hint))
 	{
 		found = read_pinned(table, hint, reader->snapshot, &tuple) &&
+			!HeapTupleHasExternal(&tuple) &&
 			identifier_equals(&facts->id, DatumGetTextPP(heap_getattr(&tuple, RESTRICTION_KEY_ID,
 																	  descriptor, &null))) &&
-			fits(plain_value(heap_getattr(&tuple, RESTRICTION_VALUE, descriptor, &null)), asked);
+			fits(heap_getattr(&tuple, RESTRICTION_VALUE, descriptor, &null), asked);
 		ReleaseBuffer(hint->buffer);
 	}
-	table_close(table, NoLock);
+	RelationClose(table);
 	return found;
 }
 

@@ -265,6 +265,14 @@ store_open_table(StoreReader *reader, CatalogRelation which)
 	return lock_at_once(reader, which) ? table_open(catalog_relation(which), NoLock) : NULL;
 }
 
+Relation
+store_peek_table(CatalogRelation which)
+{
+	Oid			table = catalog_find_relation(which);
+
+	return OidIsValid(table) ? RelationIdGetRelation(table) : NULL;
+}
+
 /* For verification: false where the table is not to be had */
 bool
 store_scan_begin_at_once(StoreScan *scan, StoreReader *reader, CatalogRelation table,

@@ -87,6 +87,15 @@ extern bool store_scan_begin_at_once(StoreScan *scan, StoreReader *reader, Catal
 									 CatalogRelation index, Datum value);
 extern Relation store_open_table(StoreReader *reader, CatalogRelation which);
 
+/*
+ * Without a lock, to read a page that is in memory already; RelationClose ends
+ * it.  All rewrites that had ended when the reader began are known here: who
+ * changes a rewritten row waits for the lock of the rewriter, who sends his
+ * invalidation before he gives it back.  One that ends later leaves the old
+ * pages as they are, and the snapshot says what counts in them.
+ */
+extern Relation store_peek_table(CatalogRelation which);
+
 /* With a snapshot of the caller's, by the first columns of the index; without values, all rows */
 extern void store_scan_open(StoreScan *scan, Snapshot snapshot, CatalogRelation table,
 							CatalogRelation index, LOCKMODE lock, int count, const Datum *values);
