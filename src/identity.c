@@ -133,42 +133,21 @@ new_identity(void)
 	return MemoryContextAllocZero(TopTransactionContext, sizeof(Identity));
 }
 
+/* By half of the digest, since a tag has room for less */
 static void
 set_lock_tag(LOCKTAG *tag, const ApiKey *secret)
 {
-	lock_tag_of_value(tag, LOCK_IDENTITY, secret->digest, CRYPTO_DIGEST_LENGTH);
-}
-
-/*
- * Locked before it is verified, so that a wait that begins after a revocation
- * misses nobody.
- */
-static void
-lock_secret(const ApiKey *secret)
-{
-	LOCKTAG		tag;
-
-	set_lock_tag(&tag, secret);
-	(void) LockAcquire(&tag, ShareLock, false, false);
-}
-
-static void
-unlock_secret(const ApiKey *secret)
-{
-	LOCKTAG		tag;
-
-	set_lock_tag(&tag, secret);
-	(void) LockRelease(&tag, ShareLock, false);
+	lock_tag_of_value(tag, LOCK_IDENTITY, secret->digest, CRYPTO_DIGEST_LENGTH / 2);
 }
 
 /* A cursor opened by the key outlives its savepoint's rollback, and so must the lock. */
 static void
-keep_lock(const ApiKey *secret)
+keep_lock(const LOCKTAG *tag)
 {
 	ResourceOwner owner = CurrentResourceOwner;
 
 	CurrentResourceOwner = TopTransactionResourceOwner;
-	lock_secret(secret);
+	(void) LockAcquire(tag, ShareLock, false, false);
 	CurrentResourceOwner = owner;
 }
 
@@ -217,10 +196,13 @@ leave(void)
 static void
 take(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
 {
+	LOCKTAG		tag;
 	StoreReader reader;
 	Identity   *identity;
 
-	lock_secret(secret);
+	/* Locked before it is verified, so that a wait that begins after a revocation misses nobody. */
+	set_lock_tag(&tag, secret);
+	(void) LockAcquire(&tag, ShareLock, false, false);
 	store_reader_begin_brief(&reader, request->with_meta);
 	identity = verify(&reader, secret, request, verdict);
 	if (unlikely(store_reader_is_outdated(&reader)))
@@ -232,11 +214,11 @@ take(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
 	verdict_count(request, verdict);
 	if (identity != NULL)
 	{
-		keep_lock(secret);
+		keep_lock(&tag);
 		push(identity);
 	}
 	else
-		unlock_secret(secret);	/* nobody need wait for who was refused */
+		(void) LockRelease(&tag, ShareLock, false);	/* nobody need wait for who was refused */
 }
 
 void
