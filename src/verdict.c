@@ -2,9 +2,9 @@
  * verdict.c
  *		What a key may do, now.
  *
- * The one path of every verification: it opens no SPI, writes nothing, and
- * takes no lock but the shared ones on the tables that it reads, and that of a
- * counter in memory.  What was missed because a table was just being changed is
+ * The one path of every verification: it opens no SPI, writes nothing, and takes
+ * no lock but shared ones on tables where a row is not where it was, and that of
+ * a counter in memory.  What was missed because a table was just being changed is
  * read once more.
  */
 #include "postgres.h"
