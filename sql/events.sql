@@ -39,7 +39,7 @@ SELECT e.event, k.kind, k.mode, e.key_id = :'key_id' AS the_key
 -- Who, for whom, when and about what
 SELECT count(*) FILTER (WHERE actor = current_user AND session_actor = session_user AND acting_for = 'alice@example.com') = count(*) AS actors,
        count(*) FILTER (WHERE at BETWEEN clock_timestamp() - interval '1 minute' AND clock_timestamp()) = count(*) AS at,
-       count(*) FILTER (WHERE workspace_id = :'workspace') = count(*) AS workspaces,
+       count(*) FILTER (WHERE (workspace_id = :'workspace') IS NOT FALSE) = count(*) AS workspaces,
        count(*) FILTER (WHERE (key_id IS NOT NULL) = (event LIKE 'key.%')) = count(*) AS keys
   FROM falukeys.events WHERE id > :before;
 -- Reasons, sources and places are in it, and no key, in any form.

@@ -179,7 +179,7 @@ SELECT falukeys.define_permission('workspaces.test', 'first');
 SELECT falukeys.define_permission('workspaces.test', 'second');
 SELECT falukeys.define_permission('workspaces');
 SELECT falukeys.define_permission('workspaces.pasted', 'see fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys');
-SELECT * FROM falukeys.permissions WHERE name LIKE 'workspaces%' ORDER BY name;
+SELECT name, description FROM falukeys.permissions WHERE name LIKE 'workspaces%' ORDER BY name;
 
 SELECT falukeys.define_permission(NULL);
 \echo :LAST_ERROR_MESSAGE

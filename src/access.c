@@ -28,6 +28,7 @@
 #include "argument.h"
 #include "arrays.h"
 #include "compat.h"
+#include "events.h"
 #include "spi_owner.h"
 
 static const char *const level_functions[] = {
@@ -421,7 +422,7 @@ level_of(Oid access)
 }
 
 static void
-change_access(FunctionCallInfo fcinfo, const char *command, const char *preposition)
+change_access(FunctionCallInfo fcinfo, const char *command, const char *preposition, const char *event)
 {
 	Oid			role = argument_role(fcinfo, 0, "role");
 	AccessLevel level;
@@ -433,6 +434,9 @@ change_access(FunctionCallInfo fcinfo, const char *command, const char *preposit
 	spi_owner_run(psprintf("%s EXECUTE ON FUNCTION %s %s %s", command, granted_functions[level],
 						   preposition, quote_identifier(GetUserNameFromId(role, false))),
 				  0, NULL);
+	EVENTS_RECORD(event, NULL, NULL,
+				  {"role", GetUserNameFromId(role, false)},
+				  {"access", catalog_enum_label(PG_GETARG_OID(1))});
 	spi_owner_end(&spi);
 }
 
@@ -440,7 +444,7 @@ Datum
 access_grant(PG_FUNCTION_ARGS)
 {
 	check_superuser("grant_access");
-	change_access(fcinfo, "GRANT", "TO");
+	change_access(fcinfo, "GRANT", "TO", "access.granted");
 	PG_RETURN_VOID();
 }
 
@@ -448,6 +452,6 @@ Datum
 access_revoke(PG_FUNCTION_ARGS)
 {
 	check_superuser("revoke_access");
-	change_access(fcinfo, "REVOKE", "FROM");
+	change_access(fcinfo, "REVOKE", "FROM", "access.revoked");
 	PG_RETURN_VOID();
 }

@@ -329,15 +329,16 @@ guards_mode_settings(PG_FUNCTION_ARGS)
 	}
 
 	spi_owner_begin(&spi);
-	updated = SPI_OWNER_RUN("UPDATE falukeys.mode_settings SET process_payments = $2, deliver_messages = $3,"
-							" verify_identities = $4, webhook_max_attempts = $5, webhook_retry_window = $6"
-							" WHERE mode = $1",
-							column_parameter(&row, "mode", catalog_type("key_mode")),
-							column_parameter(&row, "process_payments", BOOLOID),
-							column_parameter(&row, "deliver_messages", BOOLOID),
-							column_parameter(&row, "verify_identities", BOOLOID),
-							column_parameter(&row, "webhook_max_attempts", INT4OID),
-							column_parameter(&row, "webhook_retry_window", INTERVALOID));
+	updated = GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD,
+								   "UPDATE falukeys.mode_settings SET process_payments = $2, deliver_messages = $3,"
+								   " verify_identities = $4, webhook_max_attempts = $5, webhook_retry_window = $6"
+								   " WHERE mode = $1",
+								   column_parameter(&row, "mode", catalog_type("key_mode")),
+								   column_parameter(&row, "process_payments", BOOLOID),
+								   column_parameter(&row, "deliver_messages", BOOLOID),
+								   column_parameter(&row, "verify_identities", BOOLOID),
+								   column_parameter(&row, "webhook_max_attempts", INT4OID),
+								   column_parameter(&row, "webhook_retry_window", INTERVALOID));
 	spi_owner_end(&spi);
 	return updated > 0 ? PointerGetDatum(NULL) : trigger_row_result(&row);
 }

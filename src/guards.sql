@@ -23,8 +23,14 @@ CREATE FUNCTION falukeys.guard_members() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_members_before';
 COMMENT ON FUNCTION falukeys.guard_members() IS 'Trigger: rules of members';
 CREATE FUNCTION falukeys.record_members() RETURNS trigger
-	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_members_after';
+	LANGUAGE C AS 'MODULE_PATHNAME', 'recording_members';
 COMMENT ON FUNCTION falukeys.record_members() IS 'Trigger: records changes of members';
+CREATE FUNCTION falukeys.record_permissions() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'recording_permissions';
+COMMENT ON FUNCTION falukeys.record_permissions() IS 'Trigger: records changes of the catalog of permissions';
+CREATE FUNCTION falukeys.record_restrictions() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'recording_restrictions';
+COMMENT ON FUNCTION falukeys.record_restrictions() IS 'Trigger: records changes by hand of what keys are restricted to, an event a key';
 CREATE FUNCTION falukeys.guard_keys() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_keys_before';
 COMMENT ON FUNCTION falukeys.guard_keys() IS 'Trigger: rules of keys';
@@ -82,7 +88,7 @@ CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.workspaces
 
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON falukeys.members
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_members();
-CREATE TRIGGER record AFTER UPDATE OR DELETE ON falukeys.members
+CREATE TRIGGER record AFTER INSERT OR UPDATE OR DELETE ON falukeys.members
 	FOR EACH ROW EXECUTE FUNCTION falukeys.record_members();
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.members
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
@@ -91,6 +97,8 @@ CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.members
 
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON falukeys.permissions
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_permissions();
+CREATE TRIGGER record AFTER INSERT OR UPDATE OR DELETE ON falukeys.permissions
+	FOR EACH ROW EXECUTE FUNCTION falukeys.record_permissions();
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.permissions
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.permissions
@@ -135,6 +143,10 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE ON falukeys.key_permissions
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_restrictions('secret');
 CREATE TRIGGER keep BEFORE UPDATE ON falukeys.key_permissions
 	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER record_insert AFTER INSERT ON falukeys.key_permissions REFERENCING NEW TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.record_restrictions('permissions', 'permission');
+CREATE TRIGGER record_delete AFTER DELETE ON falukeys.key_permissions REFERENCING OLD TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.record_restrictions('permissions', 'permission');
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_permissions
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_permissions
@@ -144,6 +156,10 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE ON falukeys.key_networks
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_restrictions('secret');
 CREATE TRIGGER keep BEFORE UPDATE ON falukeys.key_networks
 	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER record_insert AFTER INSERT ON falukeys.key_networks REFERENCING NEW TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.record_restrictions('networks', 'network');
+CREATE TRIGGER record_delete AFTER DELETE ON falukeys.key_networks REFERENCING OLD TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.record_restrictions('networks', 'network');
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_networks
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_networks
@@ -153,6 +169,10 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE ON falukeys.key_objects
 	FOR EACH ROW EXECUTE FUNCTION falukeys.guard_restrictions('temporary');
 CREATE TRIGGER keep BEFORE UPDATE ON falukeys.key_objects
 	FOR EACH ROW EXECUTE FUNCTION falukeys.refuse_change();
+CREATE TRIGGER record_insert AFTER INSERT ON falukeys.key_objects REFERENCING NEW TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.record_restrictions('objects', 'object_id');
+CREATE TRIGGER record_delete AFTER DELETE ON falukeys.key_objects REFERENCING OLD TABLE AS changed
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.record_restrictions('objects', 'object_id');
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_objects
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_objects

@@ -14,6 +14,7 @@
 #include "events.h"
 #include "guards.h"
 #include "identifier.h"
+#include "recording.h"
 #include "registration.h"
 #include "standby.h"
 #include "store.h"
@@ -27,9 +28,6 @@ PG_FUNCTION_INFO_V1(guards_retired_before);
 PG_FUNCTION_INFO_V1(guards_retired_after);
 PG_FUNCTION_INFO_V1(guards_sealed_before);
 PG_FUNCTION_INFO_V1(guards_restrictions_before);
-
-/* How many imports of a statement are recorded one by one */
-#define MAX_IMPORT_EVENTS	1000
 
 /* How many keys the running INSERT has registered */
 static uint64 imported = 0;
@@ -242,23 +240,6 @@ guards_keys_before(PG_FUNCTION_ARGS)
 	return trigger_row_result(&row);
 }
 
-static void
-record_update(TriggerRow *row)
-{
-	text	   *workspace = trigger_row_text(row, "workspace_id");
-	text	   *id = trigger_row_text(row, "id");
-	text	   *reason = trigger_row_text(row, "revoke_reason");
-	char	   *why = reason ? text_to_cstring(reason) : NULL;
-
-	if (trigger_row_differs(row, "disabled"))
-		events_record(trigger_row_boolean(row, "disabled") ? "key.disabled" : "key.enabled",
-					  workspace, id, 0, NULL);
-	if (trigger_row_differs(row, "revoked_at"))
-		EVENTS_RECORD("key.revoked", workspace, id, {"reason", why});
-	if (trigger_row_differs(row, "compromised_at"))
-		EVENTS_RECORD("key.compromised", workspace, id, {"source", why}, {"secret", "ended"});
-}
-
 /*
  * For keys registered by plain INSERT.  Of a bulk load only the first ones are
  * recorded one by one, and the rest as a number: a million events would say no
@@ -270,7 +251,7 @@ record_import(TriggerRow *row)
 	SpiOwner	spi;
 	bool		null;
 
-	if (++imported > MAX_IMPORT_EVENTS)
+	if (++imported > RECORDING_MAX_EVENTS)
 		return;
 	spi_owner_begin(&spi);
 	EVENTS_RECORD("key.imported", trigger_row_text(row, "workspace_id"), trigger_row_text(row, "id"),
@@ -283,7 +264,7 @@ record_import(TriggerRow *row)
 Datum
 guards_keys_inserted(PG_FUNCTION_ARGS)
 {
-	uint64		rest = imported > MAX_IMPORT_EVENTS ? imported - MAX_IMPORT_EVENTS : 0;
+	uint64		rest = imported > RECORDING_MAX_EVENTS ? imported - RECORDING_MAX_EVENTS : 0;
 	SpiOwner	spi;
 
 	imported = 0;
@@ -337,13 +318,11 @@ guards_keys_after(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	}
 
+	spi_owner_begin(&spi);
+	recording_key(&row);
 	if (takes_away(&row))
-	{
-		spi_owner_begin(&spi);
-		record_update(&row);
 		standby_commit_with_apply();
-		spi_owner_end(&spi);
-	}
+	spi_owner_end(&spi);
 	return PointerGetDatum(NULL);
 }
 
@@ -438,15 +417,6 @@ guards_retired_before(PG_FUNCTION_ARGS)
 	return trigger_row_result(&row);
 }
 
-/* NULL where the key is gone, as a purged one */
-static text *
-workspace_of(const text *key_id)
-{
-	KeyFacts	facts;
-
-	return store_read_key(key_id, &facts) ? cstring_to_text(facts.workspace_id.text) : NULL;
-}
-
 /*
  * A secret inserted by hand that is still good is recorded as a roll is.  For
  * a restored one the record has its roll already, since a dump has events
@@ -469,7 +439,7 @@ record_retired_insert(TriggerRow *row)
 					  " AND (detail ->> 'valid_until')::timestamptz = $3",
 					  parameter_text(key_id), parameter_timestamp(retired_at),
 					  parameter_timestamp(valid_until)) == 0)
-		EVENTS_RECORD("key.rolled", workspace_of(key_id), key_id,
+		EVENTS_RECORD("key.rolled", recording_workspace_of(key_id), key_id,
 					  {"valid_until", timestamptz_to_str(valid_until)},
 					  {"secret", "inserted"});
 	spi_owner_end(&spi);
@@ -484,9 +454,9 @@ record_retired_update(TriggerRow *row)
 
 	spi_owner_begin(&spi);
 	if (trigger_row_differs(row, "compromised_at"))
-		EVENTS_RECORD("key.compromised", workspace_of(key_id), key_id, {"secret", "retired"});
+		EVENTS_RECORD("key.compromised", recording_workspace_of(key_id), key_id, {"secret", "retired"});
 	else if (trigger_row_differs(row, "valid_until"))
-		events_record("key.grace_ended", workspace_of(key_id), key_id, 0, NULL);
+		events_record("key.grace_ended", recording_workspace_of(key_id), key_id, 0, NULL);
 	spi_owner_end(&spi);
 }
 
@@ -537,10 +507,11 @@ set_restricted(TriggerRow *row, const KeyFacts *facts)
 	if (permissions ? facts->permissions_restricted : facts->networks_restricted)
 		return;
 	spi_owner_begin(&spi);
-	SPI_OWNER_RUN(permissions ?
-				  "UPDATE falukeys.keys SET permissions_restricted = true WHERE id = $1" :
-				  "UPDATE falukeys.keys SET networks_restricted = true WHERE id = $1",
-				  parameter_text(trigger_row_text(row, "key_id")));
+	GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD,
+						 permissions ?
+						 "UPDATE falukeys.keys SET permissions_restricted = true WHERE id = $1" :
+						 "UPDATE falukeys.keys SET networks_restricted = true WHERE id = $1",
+						 parameter_text(trigger_row_text(row, "key_id")));
 	spi_owner_end(&spi);
 }
 

@@ -22,7 +22,6 @@
 PG_FUNCTION_INFO_V1(guards_workspaces_before);
 PG_FUNCTION_INFO_V1(guards_workspaces_after);
 PG_FUNCTION_INFO_V1(guards_members_before);
-PG_FUNCTION_INFO_V1(guards_members_after);
 
 static WorkspaceState
 state_in(TriggerRow *row, bool old, const char *column)
@@ -276,29 +275,4 @@ guards_members_before(PG_FUNCTION_ARGS)
 	if (trigger_row_is_update(&row))
 		guards_require_unchanged(&row, lengthof(fixed), fixed);
 	return trigger_row_result(&row);
-}
-
-/* Inserted rows may be restored ones, so whoever adds a member records it. */
-Datum
-guards_members_after(PG_FUNCTION_ARGS)
-{
-	TriggerRow	row;
-	SpiOwner	spi;
-	bool		null;
-	Oid			member;
-	char	   *name;
-
-	trigger_row_begin(fcinfo, &row);
-	member = DatumGetObjectId(trigger_row_old_value(&row, "member", &null));
-	name = GetUserNameFromId(member, true);
-	spi_owner_begin(&spi);
-	if (trigger_row_is_delete(&row))
-		EVENTS_RECORD("member.removed", trigger_row_old_text(&row, "workspace_id"), NULL,
-					  {"member", name});
-	else if (trigger_row_differs(&row, "role"))
-		EVENTS_RECORD("member.added", trigger_row_old_text(&row, "workspace_id"), NULL,
-					  {"member", name},
-					  {"role", catalog_enum_label(DatumGetObjectId(trigger_row_value(&row, "role", &null)))});
-	spi_owner_end(&spi);
-	return PointerGetDatum(NULL);
 }

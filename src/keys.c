@@ -18,6 +18,7 @@
 #include "argument.h"
 #include "arrays.h"
 #include "events.h"
+#include "guards.h"
 #include "identity.h"
 #include "keys.h"
 #include "lifecycle.h"
@@ -362,8 +363,9 @@ reveal_live(const text *key_id, const KeyFacts *facts, const text *saved_in)
 	store_lock_for_writing();
 	spi_owner_begin(&spi);
 	secret = lock_secret(key_id);
-	SPI_OWNER_RUN("UPDATE falukeys.keys SET saved_in = $2 WHERE id = $1 AND $2 IS NOT NULL",
-				  parameter_text(key_id), parameter_text(saved_in));
+	GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD,
+						 "UPDATE falukeys.keys SET saved_in = $2 WHERE id = $1 AND $2 IS NOT NULL",
+						 parameter_text(key_id), parameter_text(saved_in));
 	EVENTS_RECORD("key.revealed", workspace, key_id,
 				  {"saved_in", saved_in ? text_to_cstring(saved_in) : NULL});
 	spi_owner_end(&spi);

@@ -80,12 +80,14 @@ COMMENT ON COLUMN falukeys.retired_secrets.compromised_at IS 'When it was report
 CREATE TABLE falukeys.key_objects (
 	key_id text COLLATE "C" NOT NULL,
 	object_id text COLLATE "C" NOT NULL,
+	added_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	CONSTRAINT key_objects_pkey PRIMARY KEY (key_id, object_id),
 	CONSTRAINT key_objects_key_id_fkey FOREIGN KEY (key_id) REFERENCES falukeys.keys (id) ON DELETE CASCADE
 ) USING heap;
 COMMENT ON TABLE falukeys.key_objects IS 'The objects that a temporary key is for';
 COMMENT ON COLUMN falukeys.key_objects.key_id IS 'The temporary key';
 COMMENT ON COLUMN falukeys.key_objects.object_id IS 'An object, as the application names it';
+COMMENT ON COLUMN falukeys.key_objects.added_at IS 'Since when; given only by a restore, which is not recorded';
 
 -- No foreign key: to write what was counted must not lock keys.
 CREATE TABLE falukeys.key_usage (

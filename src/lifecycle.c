@@ -327,6 +327,10 @@ lifecycle_purge(PG_FUNCTION_ARGS)
 								  " INSERT INTO falukeys.retired_secrets (secret, key_id, retired_at, valid_until)"
 								  " SELECT secret, id, clock_timestamp(), clock_timestamp() FROM purged",
 								  parameter_interval(PG_GETARG_INTERVAL_P(0)));
+	if (purged > 0)
+		EVENTS_RECORD("keys.purged", NULL, NULL,
+					  {"count", psprintf(UINT64_FORMAT, purged)},
+					  {"older_than", DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(0)))});
 	spi_owner_end(&spi);
 	PG_RETURN_INT64((int64) purged);
 }

@@ -3,16 +3,42 @@
  *		What the triggers of the tables record, whoever changed them.
  *
  * Functions of ours and direct DML leave the same events by it.  What a function
- * records itself, with more detail, it does with a pass: see guards.h.
+ * records itself, with more detail, it changes with a pass: see guards.h.
+ *
+ * A restore adds no event.  Rows that have no id, of which a missing one would
+ * tell that they are new, have the start of the transaction that added them: of
+ * a restored row it is another one.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
+#include "catalog.h"
 #include "events.h"
+#include "guards.h"
 #include "recording.h"
+#include "spi_owner.h"
+#include "store.h"
 
-/* A text as it is now, where it is another one; empty where it was taken away */
+PG_FUNCTION_INFO_V1(recording_members);
+PG_FUNCTION_INFO_V1(recording_permissions);
+PG_FUNCTION_INFO_V1(recording_restrictions);
+
+/* Was the row that is inserted not there before, in no other database either? */
+static bool
+is_new(TriggerRow *row)
+{
+	bool		null;
+	Datum		added_at = trigger_row_value(row, "added_at", &null);
+
+	return !null && DatumGetTimestampTz(added_at) == GetCurrentTransactionStartTimestamp();
+}
+
+/* A text as it is now, where it was another one; empty where it was taken away */
 static const char *
 changed_text(TriggerRow *row, const char *column)
 {
@@ -30,6 +56,14 @@ changed_meta(TriggerRow *row)
 	return trigger_row_differs(row, "meta") ? "changed" : NULL;
 }
 
+static const char *
+label_of(TriggerRow *row, const char *column)
+{
+	bool		null;
+
+	return catalog_enum_label(DatumGetObjectId(trigger_row_value(row, column, &null)));
+}
+
 void
 recording_workspace(TriggerRow *row)
 {
@@ -37,6 +71,228 @@ recording_workspace(TriggerRow *row)
 		return;
 	EVENTS_RECORD("workspace.described", trigger_row_text(row, "id"), NULL,
 				  {"name", changed_text(row, "name")},
-				  {"name_was", trigger_row_differs(row, "name") ? text_to_cstring(trigger_row_old_text(row, "name")) : NULL},
+				  {"name_was", trigger_row_differs(row, "name") ?
+				  text_to_cstring(trigger_row_old_text(row, "name")) : NULL},
 				  {"meta", changed_meta(row)});
+}
+
+static const char *
+bound_shown(TriggerRow *row, const char *column, bool old, const char *none)
+{
+	bool		null;
+	Datum		value = old ? trigger_row_old_value(row, column, &null) :
+		trigger_row_value(row, column, &null);
+
+	if (!trigger_row_differs(row, column))
+		return NULL;
+	return null ? none : pstrdup(timestamptz_to_str(DatumGetTimestampTz(value)));
+}
+
+static void
+record_validity(TriggerRow *row, const text *workspace, const text *id)
+{
+	if (!trigger_row_differs(row, "not_before") && !trigger_row_differs(row, "expires_at"))
+		return;
+	EVENTS_RECORD("key.validity_changed", workspace, id,
+				  {"not_before", bound_shown(row, "not_before", false, "-infinity")},
+				  {"not_before_was", bound_shown(row, "not_before", true, "-infinity")},
+				  {"expires_at", bound_shown(row, "expires_at", false, "infinity")},
+				  {"expires_at_was", bound_shown(row, "expires_at", true, "infinity")});
+}
+
+/* Which of the two was set to this */
+static const char *
+flags_set(TriggerRow *row, bool to)
+{
+	bool		permissions = trigger_row_differs(row, "permissions_restricted") &&
+		trigger_row_boolean(row, "permissions_restricted") == to;
+	bool		networks = trigger_row_differs(row, "networks_restricted") &&
+		trigger_row_boolean(row, "networks_restricted") == to;
+
+	if (permissions && networks)
+		return "permissions, networks";
+	return permissions ? "permissions" : networks ? "networks" : NULL;
+}
+
+static void
+record_flags(TriggerRow *row, const text *workspace, const text *id)
+{
+	if (!trigger_row_differs(row, "permissions_restricted") &&
+		!trigger_row_differs(row, "networks_restricted"))
+		return;
+	EVENTS_RECORD("key.restricted", workspace, id,
+				  {"restricted", flags_set(row, true)}, {"cleared", flags_set(row, false)});
+}
+
+/* What the event of a key's end has already is not told twice. */
+static void
+record_annotation(TriggerRow *row, const text *workspace, const text *id, bool ended)
+{
+	const char *reason = ended ? NULL : changed_text(row, "revoke_reason");
+
+	if (reason == NULL && !trigger_row_differs(row, "description") &&
+		!trigger_row_differs(row, "saved_in") && !trigger_row_differs(row, "meta"))
+		return;
+	EVENTS_RECORD("key.annotated", workspace, id,
+				  {"description", changed_text(row, "description")},
+				  {"saved_in", changed_text(row, "saved_in")},
+				  {"meta", changed_meta(row)},
+				  {"revoke_reason", reason});
+}
+
+void
+recording_key(TriggerRow *row)
+{
+	text	   *workspace = trigger_row_text(row, "workspace_id");
+	text	   *id = trigger_row_text(row, "id");
+	text	   *reason = trigger_row_text(row, "revoke_reason");
+	char	   *why = reason ? text_to_cstring(reason) : NULL;
+	bool		revoked = trigger_row_differs(row, "revoked_at");
+	bool		compromised = trigger_row_differs(row, "compromised_at");
+
+	if (guards_has_pass(GUARD_PASS_ROLL) || guards_has_pass(GUARD_PASS_RECORD))
+		return;
+	if (trigger_row_differs(row, "disabled"))
+		events_record(trigger_row_boolean(row, "disabled") ? "key.disabled" : "key.enabled",
+					  workspace, id, 0, NULL);
+	record_flags(row, workspace, id);
+	record_validity(row, workspace, id);
+	record_annotation(row, workspace, id, revoked || compromised);
+	if (revoked)
+		EVENTS_RECORD("key.revoked", workspace, id, {"reason", why});
+	if (compromised)
+		EVENTS_RECORD("key.compromised", workspace, id, {"source", why}, {"secret", "ended"});
+}
+
+text *
+recording_workspace_of(const text *key_id)
+{
+	KeyFacts	facts;
+
+	return store_read_key(key_id, &facts) ? cstring_to_text(facts.workspace_id.text) : NULL;
+}
+
+/* After each change of a row of members: added also for a changed role */
+Datum
+recording_members(PG_FUNCTION_ARGS)
+{
+	TriggerRow	row;
+	SpiOwner	spi;
+	bool		null;
+	bool		removed;
+	Oid			member;
+	char	   *name;
+
+	trigger_row_begin(fcinfo, &row);
+	removed = trigger_row_is_delete(&row);
+	if (trigger_row_is_insert(&row) ? !is_new(&row) :
+		!removed && !trigger_row_differs(&row, "role"))
+		return PointerGetDatum(NULL);
+
+	member = DatumGetObjectId(removed ? trigger_row_old_value(&row, "member", &null) :
+							  trigger_row_value(&row, "member", &null));
+	name = GetUserNameFromId(member, true);
+	if (name == NULL)
+		name = psprintf("%u", member);
+	spi_owner_begin(&spi);
+	if (removed)
+		EVENTS_RECORD("member.removed", trigger_row_old_text(&row, "workspace_id"), NULL,
+					  {"member", name});
+	else
+		EVENTS_RECORD("member.added", trigger_row_text(&row, "workspace_id"), NULL,
+					  {"member", name}, {"role", label_of(&row, "role")});
+	spi_owner_end(&spi);
+	return PointerGetDatum(NULL);
+}
+
+/* After each change of a row of permissions: defined also for a changed description */
+Datum
+recording_permissions(PG_FUNCTION_ARGS)
+{
+	TriggerRow	row;
+	SpiOwner	spi;
+	text	   *description;
+
+	trigger_row_begin(fcinfo, &row);
+	if (trigger_row_is_insert(&row) ? !is_new(&row) :
+		trigger_row_is_update(&row) && !trigger_row_differs(&row, "description"))
+		return PointerGetDatum(NULL);
+
+	spi_owner_begin(&spi);
+	if (trigger_row_is_delete(&row))
+		EVENTS_RECORD("permission.removed", NULL, NULL,
+					  {"permission", text_to_cstring(trigger_row_old_text(&row, "name"))});
+	else
+	{
+		description = trigger_row_text(&row, "description");
+		EVENTS_RECORD("permission.defined", NULL, NULL,
+					  {"permission", text_to_cstring(trigger_row_text(&row, "name"))},
+					  {"description", description ? text_to_cstring(description) : NULL});
+	}
+	spi_owner_end(&spi);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * The keys whose restrictions were changed, and by what: one more than are
+ * recorded one by one.  The trigger calls its rows "changed".
+ */
+static uint64
+read_changed(const Trigger *trigger, bool inserted)
+{
+	return SPI_OWNER_RUN(psprintf("SELECT key_id, string_agg(%s::text, ', ' ORDER BY %s) FROM changed"
+								  " WHERE NOT $1 OR added_at = $2 GROUP BY key_id ORDER BY key_id LIMIT %d",
+								  trigger->tgargs[1], trigger->tgargs[1], RECORDING_MAX_EVENTS + 1),
+						 parameter_boolean(inserted),
+						 parameter_timestamp(GetCurrentTransactionStartTimestamp()));
+}
+
+static void
+record_rest(bool inserted)
+{
+	bool		null;
+
+	SPI_OWNER_RUN("SELECT (count(DISTINCT key_id) - $3)::text FROM changed WHERE NOT $1 OR added_at = $2",
+				  parameter_boolean(inserted),
+				  parameter_timestamp(GetCurrentTransactionStartTimestamp()),
+				  (Parameter) {INT8OID, Int64GetDatum(RECORDING_MAX_EVENTS), false});
+	EVENTS_RECORD("key.restricted", NULL, NULL,
+				  {"count", text_to_cstring(DatumGetTextPP(spi_owner_result(1, &null)))});
+}
+
+/* After each INSERT into, or DELETE from, a table of what keys are restricted to */
+Datum
+recording_restrictions(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	bool		inserted;
+	SpiOwner	spi;
+	SPITupleTable *keys;
+	char	   *member;
+	uint64		count;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "not called as a trigger");
+	if (guards_has_pass(GUARD_PASS_RECORD) || guards_has_pass(GUARD_PASS_PURGE))
+		return PointerGetDatum(NULL);
+
+	inserted = TRIGGER_FIRED_BY_INSERT(data->tg_event);
+	member = psprintf("%s_%s", data->tg_trigger->tgargs[0], inserted ? "added" : "removed");
+	spi_owner_begin(&spi);
+	if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
+		elog(ERROR, "could not register the rows of trigger \"%s\"", data->tg_trigger->tgname);
+	count = read_changed(data->tg_trigger, inserted);
+	keys = SPI_tuptable;
+	for (uint64 i = 0; i < Min(count, RECORDING_MAX_EVENTS); i++)
+	{
+		bool		null;
+		text	   *key_id = DatumGetTextPP(SPI_getbinval(keys->vals[i], keys->tupdesc, 1, &null));
+
+		EVENTS_RECORD("key.restricted", recording_workspace_of(key_id), key_id,
+					  {member, SPI_getvalue(keys->vals[i], keys->tupdesc, 2)});
+	}
+	if (count > RECORDING_MAX_EVENTS)
+		record_rest(inserted);
+	spi_owner_end(&spi);
+	return PointerGetDatum(NULL);
 }

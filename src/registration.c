@@ -13,6 +13,7 @@
 
 #include "argument.h"
 #include "events.h"
+#include "guards.h"
 #include "registration.h"
 #include "store.h"
 #include "vault.h"
@@ -98,21 +99,25 @@ void
 registration_set_permissions(const text *key_id, ArrayType *permissions)
 {
 	check_permissions_exist(permissions);
-	SPI_OWNER_RUN("DELETE FROM falukeys.key_permissions WHERE key_id = $1",
-				  parameter_text(key_id));
-	SPI_OWNER_RUN("INSERT INTO falukeys.key_permissions (key_id, permission)"
-				  " SELECT DISTINCT $1, asked FROM unnest($2) AS asked",
-				  parameter_text(key_id), parameter_array(TEXTARRAYOID, permissions));
+	GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD,
+						 "DELETE FROM falukeys.key_permissions WHERE key_id = $1",
+						 parameter_text(key_id));
+	GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD,
+						 "INSERT INTO falukeys.key_permissions (key_id, permission)"
+						 " SELECT DISTINCT $1, asked FROM unnest($2) AS asked",
+						 parameter_text(key_id), parameter_array(TEXTARRAYOID, permissions));
 }
 
 void
 registration_set_networks(const text *key_id, ArrayType *networks)
 {
-	SPI_OWNER_RUN("DELETE FROM falukeys.key_networks WHERE key_id = $1",
-				  parameter_text(key_id));
-	SPI_OWNER_RUN("INSERT INTO falukeys.key_networks (key_id, network)"
-				  " SELECT DISTINCT $1, asked FROM unnest($2) AS asked",
-				  parameter_text(key_id), parameter_array(CIDRARRAYOID, networks));
+	GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD,
+						 "DELETE FROM falukeys.key_networks WHERE key_id = $1",
+						 parameter_text(key_id));
+	GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD,
+						 "INSERT INTO falukeys.key_networks (key_id, network)"
+						 " SELECT DISTINCT $1, asked FROM unnest($2) AS asked",
+						 parameter_text(key_id), parameter_array(CIDRARRAYOID, networks));
 }
 
 /* NULL for the infinite time that means no bound */
@@ -130,9 +135,10 @@ insert_restrictions(const text *id, const KeyDraft *draft)
 	if (draft->networks != NULL)
 		registration_set_networks(id, draft->networks);
 	if (draft->objects != NULL)
-		SPI_OWNER_RUN("INSERT INTO falukeys.key_objects (key_id, object_id)"
-					  " SELECT DISTINCT $1, asked FROM unnest($2) AS asked",
-					  parameter_text(id), parameter_array(TEXTARRAYOID, draft->objects));
+		GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD,
+							 "INSERT INTO falukeys.key_objects (key_id, object_id)"
+							 " SELECT DISTINCT $1, asked FROM unnest($2) AS asked",
+							 parameter_text(id), parameter_array(TEXTARRAYOID, draft->objects));
 }
 
 text *

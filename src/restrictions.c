@@ -107,11 +107,12 @@ restrictions_restrict_key(PG_FUNCTION_ARGS)
 	spi_owner_begin(&spi);
 	/* The row of the key first: others who restrict the key wait for it. */
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
-	SPI_OWNER_RUN("UPDATE falukeys.keys SET permissions_restricted = permissions_restricted OR $2,"
-				  " networks_restricted = networks_restricted OR $3 WHERE id = $1",
-				  parameter_text(key_id),
-				  parameter_boolean(permissions != NULL),
-				  parameter_boolean(networks != NULL));
+	GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD,
+						 "UPDATE falukeys.keys SET permissions_restricted = permissions_restricted OR $2,"
+						 " networks_restricted = networks_restricted OR $3 WHERE id = $1",
+						 parameter_text(key_id),
+						 parameter_boolean(permissions != NULL),
+						 parameter_boolean(networks != NULL));
 	if (permissions != NULL)
 		registration_set_permissions(key_id, permissions);
 	if (networks != NULL)
@@ -136,9 +137,9 @@ clear(FunctionCallInfo fcinfo, const char *update, const char *delete, const cha
 		guards_refuse("a temporary key keeps its restrictions", "Create another one.");
 	spi_owner_begin(&spi);
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
-	if (SPI_OWNER_RUN(update, parameter_text(key_id)) > 0)
+	if (GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD, update, parameter_text(key_id)) > 0)
 	{
-		SPI_OWNER_RUN(delete, parameter_text(key_id));
+		GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD, delete, parameter_text(key_id));
 		EVENTS_RECORD("key.restricted", cstring_to_text(facts.workspace_id.text), key_id,
 					  {"cleared", what});
 	}

@@ -21,8 +21,10 @@
 #include "binding.h"
 #include "catalog.h"
 #include "compat.h"
+#include "events.h"
 #include "master_key.h"
 #include "neighbours.h"
+#include "spi_owner.h"
 #include "vault.h"
 
 #define PAUSE	20				/* ms */
@@ -72,6 +74,19 @@ refuse_new_storage(void)
 				 errdetail("Its ROLLBACK would bring the old seals back."),
 				 errhint("Commit first.")));
 	table_close(table, NoLock);
+}
+
+/* With the transaction, as every event, though what it tells of is done whatever becomes of it */
+static void
+record(const char *event, int64 sealed, int64 unopened)
+{
+	SpiOwner	spi;
+
+	spi_owner_begin(&spi);
+	EVENTS_RECORD(event, NULL, NULL,
+				  {"sealed", psprintf(INT64_FORMAT, sealed)},
+				  {"unopened", unopened > 0 ? psprintf(INT64_FORMAT, unopened) : NULL});
+	spi_owner_end(&spi);
 }
 
 static void
@@ -197,6 +212,7 @@ rotation_rotate_master_key(PG_FUNCTION_ARGS)
 	 */
 	end_rotation(&keys);
 	master_key_cleanse(&keys);
+	record("master_key.rotated", count, unopened);
 	warn_of_unopened(unopened);
 	PG_RETURN_INT64(count);
 }
@@ -215,6 +231,7 @@ rotation_adopt_sealed_secrets(PG_FUNCTION_ARGS)
 	neighbours_take_back(keys.keys[0].fingerprint);
 	count = vault_seal_anew(&keys, &here, &unopened);
 	master_key_cleanse(&keys);
+	record("secrets.adopted", count, unopened);
 	warn_of_unopened(unopened);
 	PG_RETURN_INT64(count);
 }

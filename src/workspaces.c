@@ -35,14 +35,9 @@ put_member(const text *workspace, Oid member, Datum role)
 	Parameter	who = {REGROLEOID, ObjectIdGetDatum(member), false};
 	Parameter	as = parameter_of("workspace_role", role, false);
 
-	/* The trigger cannot tell a new row from a restored one, so it is recorded here. */
 	if (SPI_OWNER_RUN("INSERT INTO falukeys.members (workspace_id, member, role) VALUES ($1, $2, $3)"
 					  " ON CONFLICT (workspace_id, member) DO NOTHING",
-					  parameter_text(workspace), who, as) > 0)
-		EVENTS_RECORD("member.added", workspace, NULL,
-					  {"member", texts_role_name(member)},
-					  {"role", catalog_enum_label(DatumGetObjectId(role))});
-	else
+					  parameter_text(workspace), who, as) == 0)
 		SPI_OWNER_RUN("UPDATE falukeys.members SET role = $3"
 					  " WHERE workspace_id = $1 AND member = $2",
 					  parameter_text(workspace), who, as);

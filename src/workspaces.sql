@@ -39,6 +39,7 @@ CREATE TABLE falukeys.members (
 	workspace_id text COLLATE "C" NOT NULL,
 	member regrole NOT NULL,
 	role falukeys.workspace_role NOT NULL,
+	added_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	CONSTRAINT members_pkey PRIMARY KEY (workspace_id, member),
 	CONSTRAINT members_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES falukeys.workspaces (id)
 );
@@ -47,6 +48,7 @@ COMMENT ON TABLE falukeys.members IS 'Which database roles belong to which works
 COMMENT ON COLUMN falukeys.members.workspace_id IS 'The workspace';
 COMMENT ON COLUMN falukeys.members.member IS 'A database role; a row whose role is gone matches no one';
 COMMENT ON COLUMN falukeys.members.role IS 'What the member may do in the workspace';
+COMMENT ON COLUMN falukeys.members.added_at IS 'Since when; given only by a restore, which is not recorded';
 
 -- No unique constraint: where triggers are disabled, a restore puts its row beside
 -- the one that the installation has put there.
