@@ -8,6 +8,7 @@ use lib $FindBin::Bin;
 use DocumentTest;
 use FalukeysTest;
 use File::Basename;
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -41,11 +42,33 @@ SH
 program('chown', 'exit 0');
 $ENV{PATH} = "$directory/bin:$ENV{PATH}";
 
+# Where a driver could not be had, its blocks are only parsed.
+sub interpreter
+{
+	my ($block, $driver, $program, @parse) = @_;
+
+	return "'$program'" if $program;
+	die "driver $driver is not there" if defined $ENV{FALUKEYS_WITHOUT} && " $ENV{FALUKEYS_WITHOUT} " !~ / \Q$driver\E /;
+	my $output;
+
+	$block->{parsed} = 1;
+	note("SKIP a block in line $block->{line}: driver $driver cannot be had");
+	return IPC::Run::run([ $parse[0], '--version' ], '>', \$output, '2>', \$output) ? "@parse" : 'true';
+}
+
+# Nothing is known of drivers yet.
+sub node_with { return undef; }
+sub python_with { return undef; }
+sub driver_directory { return PostgreSQL::Test::Utils::tempdir(); }
+
 my %programs = (
-	sh => 'sh -eu',
-	conf => "sh -eu $directory/configure",
-	js => 'node --check',
-	python => 'python3 -m py_compile');
+	sh => sub { 'sh -eu' },
+	conf => sub { "sh -eu $directory/configure" },
+	js => sub {
+		my $driver = $_[0]->{text} =~ /^import .* from '(\w+)'/m ? $1 : 'pg';
+		return interpreter($_[0], $driver, node_with($driver), qw(node --check));
+	},
+	python => sub { interpreter($_[0], 'psycopg', python_with('psycopg'), qw(python3 -m py_compile)) });
 append_to_file("$directory/configure", <<'SH');
 cp "$PGDATA/postgresql.conf" before
 cat "$1" >>"$PGDATA/postgresql.conf"
@@ -60,7 +83,15 @@ sub problems_of
 {
 	my ($name, $document) = @_;
 	my $node = new_server($name, empty => 1, conf => "max_prepared_transactions = 2\n");
-	my @problems = document_problems($node, $document, { '/etc/falukeys' => "$directory/etc_$name", '-o postgres -g postgres' => '' }, \%programs);
+	my @blocks = document_blocks($document);
+
+	# Whoever runs this may neither write there nor give files away.
+	foreach my $block (@blocks)
+	{
+		$block->{text} =~ s{/etc/falukeys}{$directory/etc_$name}g;
+		$block->{text} =~ s/-o postgres -g postgres//;
+	}
+	my @problems = document_problems($node, \@blocks, \%programs, driver_directory());
 
 	# Blocks of settings have restarted it.
 	$node->_update_pid(1);
@@ -138,6 +169,37 @@ my @expected = (
 	qr/^line 50, a block without an end: unknown language/);
 is(scalar(@found), scalar(@expected), 'everything wrong is found, and nothing else') or diag join("\n", @wrong);
 like($found[$_] // '', $expected[$_], "found: $expected[$_]") foreach 0 .. $#expected;
+
+# Links between documents lead somewhere.
+sub anchors_of
+{
+	my ($document) = @_;
+	my %anchors;
+
+	foreach my $heading ($document =~ /^#+ (.+)$/mg)
+	{
+		my $anchor = lc($heading =~ s/[^\w\- ]//gr);
+		my $number = $anchors{$anchor =~ s/ /-/gr}++;
+
+		$anchors{($anchor =~ s/ /-/gr) . "-$number"} = 1 if $number;
+	}
+	return \%anchors;
+}
+foreach my $file (glob("$tree/*.md $tree/doc/*.md"))
+{
+	my $document = slurp_file($file);
+	my @dead;
+
+	foreach my $link ($document =~ /\]\(([^)\s]+)\)/g)
+	{
+		my ($target, $anchor) = split(/#/, $link);
+		my $path = $target ? dirname($file) . "/$target" : $file;
+
+		next if $link =~ /^\w+:/;
+		push @dead, $link unless -e $path && (!defined $anchor || anchors_of(slurp_file($path))->{$anchor});
+	}
+	is("@dead", '', basename($file) . ': every link leads somewhere');
+}
 
 # A server of its own for each document; DOCUMENTS="README jobs" runs these only
 my $only = $ENV{DOCUMENTS} // '';
