@@ -85,22 +85,23 @@ CREATE VIEW matrix.function AS
 				OR EXISTS (SELECT FROM pg_amproc AS a WHERE a.amproc = p.oid) THEN 'support'
 			ELSE 'call'
 		END AS use
-	FROM pg_proc AS p WHERE pronamespace = 'falukeys'::regnamespace;
+	FROM pg_proc AS p WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]);
 
 -- Arguments that have no default, by name
 CREATE VIEW matrix.call AS
 	SELECT f.name AS function,
-		format('SELECT falukeys.%I(%s)', f.name, string_agg(format('%I => %s', given, a.value), ', ' ORDER BY n) FILTER (WHERE n IS NOT NULL)) AS call,
+		format('SELECT %I.%I(%s)', nspname, f.name, string_agg(format('%I => %s', given, a.value), ', ' ORDER BY n) FILTER (WHERE n IS NOT NULL)) AS call,
 		string_agg(coalesce(given, '?'), ', ' ORDER BY n) FILTER (WHERE n IS NOT NULL AND a.value IS NULL) AS unknown_arguments
 	FROM matrix.function AS f
 		JOIN pg_proc AS p USING (oid)
+		JOIN pg_namespace AS s ON s.oid = pronamespace
 		LEFT JOIN LATERAL generate_series(1, pronargs - pronargdefaults) AS n ON true
 		LEFT JOIN LATERAL (SELECT proargnames[n] AS given) AS g ON true
 		LEFT JOIN LATERAL (SELECT value FROM matrix.argument AS m
 			WHERE m.name = given AND (m.function = f.name OR m.function IS NULL)
 			ORDER BY m.function NULLS LAST LIMIT 1) AS a ON true
 	WHERE f.use = 'call'
-	GROUP BY f.oid, f.name;
+	GROUP BY f.oid, nspname, f.name;
 SELECT function, unknown_arguments FROM matrix.call WHERE unknown_arguments IS NOT NULL;
 
 -- The call is really made, as the role, and undone.
@@ -158,10 +159,10 @@ SELECT relname,
 	matrix.read('manager', oid) AS manager,
 	matrix.read('delegate', oid) AS delegate,
 	matrix.read('superuser', oid) AS superuser
-FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace AND relkind NOT IN ('i', 'c') ORDER BY relname COLLATE "C";
+FROM pg_class WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND relkind NOT IN ('i', 'c') ORDER BY relname COLLATE "C";
 SELECT role, relname AS has_a_privilege
 FROM unnest('{nobody,member,developer,administrator,verifier,operator,manager,delegate}'::text[]) AS role, pg_class
-WHERE relnamespace = 'falukeys'::regnamespace AND relkind NOT IN ('i', 'c', 'v', 'S')
+WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND relkind NOT IN ('i', 'c', 'v', 'S')
 	AND (has_table_privilege('regress_falukeys_' || role, oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
 		OR has_any_column_privilege('regress_falukeys_' || role, oid, 'SELECT, INSERT, UPDATE, REFERENCES'));
 

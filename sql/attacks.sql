@@ -51,13 +51,13 @@ SET ROLE regress_falukeys_manager;
 SELECT set_config('role', 'regress_falukeys_manager', false);
 SELECT attacks.outcome('GRANT regress_falukeys_developer TO regress_falukeys_attacker') AS "grant",
 	attacks.outcome($$SELECT falukeys.grant_access('regress_falukeys_attacker', 'manager')$$) AS grant_access,
-	attacks.outcome('CREATE OR REPLACE FUNCTION falukeys.manager_access() RETURNS void LANGUAGE sql AS $_$ $_$') AS replace,
+	attacks.outcome('CREATE OR REPLACE FUNCTION falukeys_internal.manager_access() RETURNS void LANGUAGE sql AS $_$ $_$') AS replace,
 	attacks.outcome('CREATE FUNCTION falukeys.mine() RETURNS void LANGUAGE sql AS $_$ $_$') AS add,
-	attacks.outcome('ALTER FUNCTION falukeys.manager_access() OWNER TO regress_falukeys_attacker') AS owner,
+	attacks.outcome('ALTER FUNCTION falukeys_internal.manager_access() OWNER TO regress_falukeys_attacker') AS owner,
 	attacks.outcome('ALTER EXTENSION falukeys ADD SCHEMA attacks') AS extension,
 	attacks.outcome('DROP EXTENSION falukeys CASCADE') AS "drop";
-GRANT EXECUTE ON FUNCTION falukeys.manager_access() TO regress_falukeys_attacker;
-SELECT has_function_privilege('falukeys.manager_access()', 'EXECUTE') AS manager;
+GRANT EXECUTE ON FUNCTION falukeys_internal.manager_access() TO regress_falukeys_attacker;
+SELECT has_function_privilege('falukeys_internal.manager_access()', 'EXECUTE') AS manager;
 -- Claims are not identities.
 SET falukeys.acting_for = 'regress_falukeys_developer';
 SELECT attacks.outcome(format('SELECT falukeys.roll_key(%L)', :'key_id')) AS acting_for;
@@ -143,7 +143,7 @@ SELECT statement, attacks.outcome(statement) AS outcome FROM unnest(ARRAY[
 	'DELETE FROM falukeys.events', 'INSERT INTO falukeys.events (event, actor, session_actor) VALUES (''x'', ''x'', ''x'')',
 	'UPDATE falukeys.mode_settings SET deliver_messages = true', 'INSERT INTO falukeys.permissions VALUES (''x'')', 'DELETE FROM falukeys.key_usage WHERE false',
 	-- through the views, of which some could be written to
-	'DELETE FROM falukeys.visible_workspaces', 'INSERT INTO falukeys.visible_workspaces VALUES (NULL)', 'UPDATE falukeys.visible_workspaces SET id = ''x''',
+	'DELETE FROM falukeys_internal.visible_workspaces', 'INSERT INTO falukeys_internal.visible_workspaces VALUES (NULL)', 'UPDATE falukeys_internal.visible_workspaces SET id = ''x''',
 	'DELETE FROM falukeys.event_log', 'INSERT INTO falukeys.event_log (event, actor, session_actor) VALUES (''x'', ''x'', ''x'')', 'DELETE FROM falukeys.dashboard',
 	-- other ways to write
 	'MERGE INTO falukeys.keys USING (VALUES (1)) AS v ON true WHEN MATCHED THEN UPDATE SET disabled = true',
@@ -169,8 +169,8 @@ CREATE TABLE attacks.mine (id text, name text, state falukeys.workspace_state, s
 ALTER TABLE attacks.mine OWNER TO regress_falukeys_attacker;
 SET SESSION AUTHORIZATION regress_falukeys_attacker;
 SELECT count(*) > 10 AS many, string_agg(DISTINCT outcome, ' ') AS outcomes
-FROM pg_proc, LATERAL attacks.outcome(format('CREATE TRIGGER mine BEFORE INSERT ON attacks.mine FOR EACH ROW EXECUTE FUNCTION falukeys.%I()', proname)) AS outcome
-WHERE pronamespace = 'falukeys'::regnamespace AND prorettype = 'trigger'::regtype;
+FROM pg_proc, LATERAL attacks.outcome(format('CREATE TRIGGER mine BEFORE INSERT ON attacks.mine FOR EACH ROW EXECUTE FUNCTION %s.%I()', pronamespace::regnamespace, proname)) AS outcome
+WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND prorettype = 'trigger'::regtype;
 SELECT statement, attacks.outcome(statement) AS outcome FROM unnest(ARRAY[
 	'CREATE OPERATOR attacks.@@@ (FUNCTION = falukeys.approve_workspace, RIGHTARG = text)',
 	'CREATE AGGREGATE attacks.verify(text) (SFUNC = falukeys.close_workspace, STYPE = text)',
@@ -209,15 +209,15 @@ EXCEPTION
 		RETURN concat_ws(' / ', SQLSTATE, SQLERRM, detail, hint, of_what);
 END $$;
 CREATE TABLE attacks.probe AS
-SELECT p.proname, a.argument, format('SELECT falukeys.%I(%s)', p.proname, string_agg(
+SELECT p.proname, a.argument, format('SELECT %s.%I(%s)', pronamespace::regnamespace, p.proname, string_agg(
 	CASE g.given
 		WHEN a.argument THEN '%1$L'
 		WHEN 'kind' THEN '''secret''' WHEN 'mode' THEN '''test''' WHEN 'objects' THEN '''{a}'''
 		WHEN 'key' THEN '''fskt_attacksattacksattacks''' WHEN 'member' THEN '''regress_falukeys_attacker''' WHEN 'role' THEN '''member'''
 		ELSE 'NULL' END, ', ' ORDER BY n)) AS call
 FROM (VALUES ('key_id'), ('workspace')) AS a (argument), pg_proc AS p, generate_series(1, pronargs - pronargdefaults) AS n, LATERAL (SELECT proargnames[n] AS given) AS g
-WHERE pronamespace = 'falukeys'::regnamespace AND proargnames[1] = a.argument AND has_function_privilege('regress_falukeys_attacker', p.oid, 'EXECUTE')
-GROUP BY p.oid, p.proname, a.argument;
+WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND proargnames[1] = a.argument AND has_function_privilege('regress_falukeys_attacker', p.oid, 'EXECUTE')
+GROUP BY p.oid, pronamespace, p.proname, a.argument;
 GRANT SELECT ON attacks.probe TO PUBLIC;
 CREATE FUNCTION attacks.probed(role text, OUT functions bigint, OUT "differ" text, OUT outcomes text) LANGUAGE plpgsql AS $$
 BEGIN
@@ -243,7 +243,7 @@ SET SESSION AUTHORIZATION regress_falukeys_attacker;
 SELECT statement, attacks.outcome(statement) AS outcome FROM unnest(ARRAY[
 	'CREATE TABLE attacks.probe_keys (id text REFERENCES falukeys.keys (id))', 'CREATE TABLE attacks.probe_keys () INHERITS (falukeys.keys)',
 	'SELECT FROM falukeys.keys', 'SELECT ctid FROM falukeys.keys', 'LOCK TABLE falukeys.keys IN ACCESS SHARE MODE', 'LOCK TABLE falukeys.dashboard IN ROW EXCLUSIVE MODE',
-	'SELECT FROM falukeys.dashboard FOR UPDATE', 'SELECT FROM falukeys.visible_workspaces FOR SHARE']) WITH ORDINALITY AS u (statement, n) ORDER BY n;
+	'SELECT FROM falukeys.dashboard FOR UPDATE', 'SELECT FROM falukeys_internal.visible_workspaces FOR SHARE']) WITH ORDINALITY AS u (statement, n) ORDER BY n;
 SELECT count(*) AS statistics FROM pg_stats WHERE schemaname = 'falukeys';
 RESET SESSION AUTHORIZATION;
 SELECT attacks.harm(:'key');

@@ -103,6 +103,6 @@ SELECT count(*) = (SELECT count(*) FROM falukeys.events) AS all_of_them,
 UPDATE falukeys.dashboard SET description = 'by view' WHERE key_id = :'noted';
 DELETE FROM falukeys.event_log WHERE key_id = :'noted';
 UPDATE falukeys.event_log SET actor = 'nobody' WHERE key_id = :'noted';
-SELECT relname, reloptions FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace AND relkind = 'v' ORDER BY relname;
+SELECT relname, reloptions FROM pg_class WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND relkind = 'v' ORDER BY relname;
 
 DROP TABLE dashboard_named;

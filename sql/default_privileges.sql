@@ -14,10 +14,10 @@ SELECT $$
 SELECT classid::regclass || ' ' || identity || ' ' || CASE grantee WHEN owner THEN 'owner' WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END
 	|| ' ' || privilege_type || ' ' || is_grantable AS held
   FROM (SELECT 'pg_class'::regclass AS classid, oid AS objid, relowner AS owner, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) AS acl
-          FROM pg_class WHERE relnamespace = to_regnamespace('falukeys') AND relkind IN ('r', 'v', 'S')
-        UNION ALL SELECT 'pg_proc'::regclass, oid, proowner, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace = to_regnamespace('falukeys')
-        UNION ALL SELECT 'pg_type'::regclass, oid, typowner, coalesce(typacl, acldefault('T', typowner)) FROM pg_type WHERE typnamespace = to_regnamespace('falukeys') AND typcategory <> 'A'
-        UNION ALL SELECT 'pg_namespace'::regclass, oid, nspowner, coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace WHERE nspname = 'falukeys') o,
+          FROM pg_class WHERE relnamespace IN (to_regnamespace('falukeys'), to_regnamespace('falukeys_internal')) AND relkind IN ('r', 'v', 'S')
+        UNION ALL SELECT 'pg_proc'::regclass, oid, proowner, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace IN (to_regnamespace('falukeys'), to_regnamespace('falukeys_internal'))
+        UNION ALL SELECT 'pg_type'::regclass, oid, typowner, coalesce(typacl, acldefault('T', typowner)) FROM pg_type WHERE typnamespace IN (to_regnamespace('falukeys'), to_regnamespace('falukeys_internal')) AND typcategory <> 'A'
+        UNION ALL SELECT 'pg_namespace'::regclass, oid, nspowner, coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace WHERE nspname IN ('falukeys', 'falukeys_internal')) o,
        pg_identify_object(classid, objid, 0) AS object, aclexplode(acl)
 $$ AS privileges \gset
 
@@ -45,11 +45,11 @@ SELECT held FROM privilege EXCEPT SELECT unnest(:'plain'::text[]) ORDER BY 1;
 SELECT unnest(:'plain'::text[]) EXCEPT SELECT held FROM privilege ORDER BY 1;
 -- as recorded for pg_dump
 SELECT count(*) AS recorded_otherwise FROM pg_init_privs i JOIN pg_proc p ON i.classoid = 'pg_proc'::regclass AND p.oid = i.objoid
- WHERE pronamespace = 'falukeys'::regnamespace AND initprivs IS DISTINCT FROM proacl;
+ WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND initprivs IS DISTINCT FROM proacl;
 SELECT count(*) AS recorded_otherwise FROM pg_init_privs i JOIN pg_class c ON i.classoid = 'pg_class'::regclass AND c.oid = i.objoid
- WHERE relnamespace = 'falukeys'::regnamespace AND initprivs IS DISTINCT FROM relacl;
+ WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND initprivs IS DISTINCT FROM relacl;
 SELECT count(*) AS not_recorded FROM pg_class c
- WHERE relnamespace = 'falukeys'::regnamespace AND relacl IS NOT NULL AND NOT EXISTS (SELECT FROM pg_init_privs WHERE classoid = 'pg_class'::regclass AND objoid = c.oid);
+ WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND relacl IS NOT NULL AND NOT EXISTS (SELECT FROM pg_init_privs WHERE classoid = 'pg_class'::regclass AND objoid = c.oid);
 DROP EXTENSION falukeys;
 DROP SCHEMA falukeys;
 

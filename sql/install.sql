@@ -11,6 +11,15 @@ CREATE ROLE regress_falukeys_nobody;
 CREATE SCHEMA falukeys AUTHORIZATION regress_falukeys_nobody;
 CREATE EXTENSION falukeys;
 DROP SCHEMA falukeys;
+-- Nor is a schema that the extension makes itself, whoever has made it
+CREATE SCHEMA falukeys_internal;
+CREATE EXTENSION falukeys;
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+CREATE EXTENSION falukeys;
+\set SHOW_CONTEXT errors
+\set VERBOSITY sqlstate
+DROP SCHEMA falukeys_internal;
 CREATE EXTENSION falukeys SCHEMA public;
 -- Superusers only
 GRANT CREATE ON DATABASE regress_falukeys_install TO regress_falukeys_nobody;
@@ -37,10 +46,11 @@ SELECT classid, objid, type, schema, identity
             (SELECT oid FROM pg_type WHERE typcategory = 'A' OR typrelid IN (SELECT oid FROM pg_class WHERE relkind <> 'c')));
 SELECT type, count(*) > 0 AS some FROM member GROUP BY type ORDER BY type COLLATE "C";
 
--- Everything is in the schema falukeys.
-SELECT type, identity FROM member WHERE schema IS DISTINCT FROM 'falukeys' AND type <> 'schema';
-SELECT has_schema_privilege('regress_falukeys_nobody', 'falukeys', 'USAGE') AS usage,
-       has_schema_privilege('regress_falukeys_nobody', 'falukeys', 'CREATE') AS "create";
+-- Everything is in one of two schemas.
+SELECT type, identity FROM member WHERE coalesce(schema, identity) NOT IN ('falukeys', 'falukeys_internal');
+SELECT schema, has_schema_privilege('regress_falukeys_nobody', schema, 'USAGE') AS usage,
+       has_schema_privilege('regress_falukeys_nobody', schema, 'CREATE') AS "create"
+  FROM unnest('{falukeys,falukeys_internal}'::text[]) AS schema;
 
 --
 -- Everything has a comment.
@@ -54,22 +64,19 @@ SELECT attrelid::regclass, attname
  ORDER BY attrelid::regclass::text, attnum;
 
 --
--- The functions of the contract, with arguments by name and their defaults
+-- The functions that are to be called, with arguments by name and their defaults
 --
 \pset format unaligned
+\pset footer off
 SELECT proname, pg_get_function_arguments(oid) AS arguments, pg_get_function_result(oid) AS result
   FROM pg_proc
  WHERE pronamespace = 'falukeys'::regnamespace
-   AND proname = ANY ('{kind_of,mode_of,redacted,apikey_of,is_well_formed,redact,
-	create_workspace,approve_workspace,suspend_workspace,resume_workspace,close_workspace,add_member,remove_member,define_permission,
-	create_key,create_temporary_key,import_key,import_key_digest,reveal_key,roll_key,end_grace,disable_key,enable_key,revoke_key,
-	restrict_key,clear_permissions,clear_networks,annotate_key,set_key_validity,report_compromised_key,purge_keys,
-	verify_key,key_allows,handle_allows,rotate_master_key,adopt_sealed_secrets}')
- ORDER BY proname;
+ ORDER BY proname, 2;
 SELECT attname, atttypid::regtype FROM pg_attribute
  WHERE attrelid = (SELECT typrelid FROM pg_type WHERE oid = 'falukeys.verdict'::regtype) ORDER BY attnum;
 SELECT table_name, string_agg(column_name, ', ' ORDER BY ordinal_position) AS columns
   FROM information_schema.columns WHERE table_schema = 'falukeys' AND table_name IN ('dashboard', 'event_log') GROUP BY 1 ORDER BY 1;
+\pset footer on
 \pset format aligned
 
 -- Their marks.  What is not named here writes, or reads what must be fresh.
@@ -86,7 +93,7 @@ SELECT p.oid::regprocedure, provolatile, proparallel, proisstrict
 -- None runs as its owner, or in a language that is not the server's own.
 SELECT p.oid::regprocedure, prosecdef, lanname
   FROM pg_proc p JOIN pg_language l ON l.oid = prolang
- WHERE pronamespace = 'falukeys'::regnamespace AND (prosecdef OR lanname NOT IN ('c', 'sql'));
+ WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND (prosecdef OR lanname NOT IN ('c', 'sql'));
 
 --
 -- Nobody has a privilege that the contract does not give.
@@ -113,7 +120,7 @@ SELECT m.type, m.identity, NULL, a.grantee, a.privilege_type
 SELECT count(*) AS privileges_of_roles FROM privilege WHERE grantee <> 0;
 SELECT identity, privilege_type FROM privilege
  WHERE (type <> 'function' AND type <> 'type' AND (identity, privilege_type) NOT IN
-        (('falukeys', 'USAGE'), ('falukeys.dashboard', 'SELECT'), ('falukeys.event_log', 'SELECT'), ('falukeys.visible_workspaces', 'SELECT'), ('falukeys.usage', 'SELECT'), ('falukeys.attention', 'SELECT')))
+        (('falukeys', 'USAGE'), ('falukeys_internal', 'USAGE'), ('falukeys.dashboard', 'SELECT'), ('falukeys.event_log', 'SELECT'), ('falukeys_internal.visible_workspaces', 'SELECT'), ('falukeys.usage', 'SELECT'), ('falukeys.attention', 'SELECT')))
     OR (type = 'function' AND function !~ '^apikey_' AND function <> ALL ('{kind_of,mode_of,redacted,is_well_formed,redact,find_keys,
 	create_key,create_temporary_key,import_key,import_key_digest,reveal_key,roll_key,end_grace,disable_key,enable_key,revoke_key,wait_for_key,
 	restrict_key,clear_permissions,clear_networks,annotate_key,set_key_validity,purge_keys,report_compromised_key,add_member,remove_member,
@@ -129,7 +136,7 @@ SELECT p.oid::regprocedure FROM pg_proc p
 	rotate_master_key,adopt_sealed_secrets}')
  ORDER BY 1;
 SELECT count(*) AS type_and_its_functions FROM pg_proc
- WHERE pronamespace = 'falukeys'::regnamespace AND has_function_privilege('regress_falukeys_nobody', oid, 'EXECUTE')
+ WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND has_function_privilege('regress_falukeys_nobody', oid, 'EXECUTE')
    AND proname IN ('kind_of', 'mode_of', 'redacted', 'apikey_of', 'is_well_formed', 'redact', 'apikey_in', 'apikey_out', 'apikey_send', 'apikey_recv', 'apikey_eq', 'apikey_cmp', 'apikey_hash');
 
 --
@@ -143,11 +150,13 @@ SELECT unnest(extconfig)::regclass AS dumped, unnest(extcondition) AS condition 
 SELECT * FROM falukeys.mode_settings ORDER BY mode;
 
 -- Dropping it leaves the empty schema, as with any extension that names one, and it can be made again.
+-- The schema that it made itself goes with it.
 DROP VIEW privilege, member;
 DROP EXTENSION falukeys;
 SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace)
      + (SELECT count(*) FROM pg_proc WHERE pronamespace = 'falukeys'::regnamespace)
-     + (SELECT count(*) FROM pg_type WHERE typnamespace = 'falukeys'::regnamespace) AS left_in_it;
+     + (SELECT count(*) FROM pg_type WHERE typnamespace = 'falukeys'::regnamespace) AS left_in_it,
+       to_regnamespace('falukeys_internal') AS internal;
 CREATE EXTENSION falukeys;
 SELECT falukeys.create_workspace('Again') IS NOT NULL AS created;
 -- Tables of others that hold handles keep it.

@@ -34,7 +34,7 @@ SELECT falukeys.grant_access('regress_falukeys_auditor', 'ops');
 SELECT falukeys.grant_access('regress_falukeys_auditor', 'delegates');
 SELECT falukeys.grant_access('regress_falukeys_auditor', 'dele');
 SELECT falukeys.revoke_access('regress_falukeys_auditor', 'viewer');
-SELECT proname FROM pg_proc WHERE pronamespace = 'falukeys'::regnamespace AND proname ~ '_access$' AND has_function_privilege('regress_falukeys_auditor', oid, 'EXECUTE');
+SELECT proname FROM pg_proc WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND proname ~ '_access$' AND has_function_privilege('regress_falukeys_auditor', oid, 'EXECUTE');
 
 -- workspace_role: not by functions, nor by direct DML,
 SELECT falukeys.add_member(:'workspace', 'regress_falukeys_auditor', 'auditor');
@@ -46,7 +46,7 @@ INSERT INTO falukeys.members VALUES (:'workspace', 'regress_falukeys_auditor', '
 RESET session_replication_role;
 SET ROLE regress_falukeys_auditor;
 SELECT count(*) FROM falukeys.dashboard;
-SELECT count(*) FROM falukeys.visible_workspaces;
+SELECT count(*) FROM falukeys_internal.visible_workspaces;
 \set VERBOSITY sqlstate
 SELECT falukeys.disable_key(:'key_id');
 SELECT falukeys.add_member(:'workspace', 'regress_falukeys_auditor', 'developer');

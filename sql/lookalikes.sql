@@ -39,7 +39,7 @@ BEGIN
 		FROM pg_proc
 		WHERE prokind = 'f' AND proargmodes IS NULL
 			AND NOT EXISTS (SELECT FROM pg_type AS t WHERE t.oid = ANY (proargtypes::oid[] || prorettype) AND typname IN ('internal', 'cstring', 'trigger', 'any', 'record'))
-			AND (pronamespace = 'falukeys'::regnamespace OR (pronamespace = 'pg_catalog'::regnamespace AND proname IN (
+			AND (pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) OR (pronamespace = 'pg_catalog'::regnamespace AND proname IN (
 				'unnest', 'clock_timestamp', 'now', 'rtrim', 'btrim', 'isfinite', 'pg_has_role', 'has_function_privilege', 'nextval', 'obj_description', 'pg_get_expr', 'aclexplode',
 				'to_jsonb', 'lower', 'length', 'left', 'right', 'substr', 'format', 'quote_ident', 'quote_literal', 'pg_notify', 'texteq', 'array_append', 'array_length', 'int8', 'text')))
 	LOOP
@@ -64,7 +64,7 @@ BEGIN
 			UNION ALL
 			SELECT name, oid::regtype, oid::regtype, 'boolean'
 			FROM pg_type, unnest('{=,<>,<,>}'::text[]) AS name
-			WHERE (typnamespace = 'falukeys'::regnamespace AND typtype = 'e') OR oid IN ('regrole'::regtype, 'regclass'::regtype, 'cidr'::regtype)) AS u
+			WHERE (typnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND typtype = 'e') OR oid IN ('regrole'::regtype, 'regclass'::regtype, 'cidr'::regtype)) AS u
 	LOOP
 		EXECUTE format('CREATE FUNCTION lookalikes.%I(%s, %s) RETURNS %s LANGUAGE plpgsql AS $_$ BEGIN PERFORM lookalikes.spring(); END $_$', 'operator_' || o.n, o.of_left, o.of_right, o.result);
 		EXECUTE format('CREATE OPERATOR lookalikes.%s (FUNCTION = lookalikes.%I, LEFTARG = %s, RIGHTARG = %s)', o.name, 'operator_' || o.n, o.of_left, o.of_right);
@@ -118,7 +118,7 @@ BEGIN
 	PERFORM falukeys.deauthenticate();
 	PERFORM falukeys.release_table('lookalikes.application');
 	PERFORM falukeys.report_compromised_key(temporary), falukeys.purge_keys('0'), falukeys.revoke_key(made_id, 'reason'), falukeys.wait_for_key(made_id);
-	PERFORM FROM falukeys.visible_workspaces;
+	PERFORM FROM falukeys_internal.visible_workspaces;
 	PERFORM FROM falukeys.event_log;
 	SELECT pg_catalog.array_append(codes, d.state) INTO codes FROM falukeys.dashboard AS d
 	WHERE d.key_id OPERATOR(pg_catalog.=) made_id AND d.key OPERATOR(pg_catalog.=) falukeys.redacted(falukeys.apikey_of(rolled));
@@ -137,7 +137,7 @@ DECLARE
 	relation name;
 	type name;
 BEGIN
-	FOR relation IN SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND (relnamespace = 'falukeys'::regnamespace
+	FOR relation IN SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND (relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[])
 		OR relname IN ('pg_roles', 'pg_policy', 'pg_attribute', 'pg_attrdef', 'pg_class', 'pg_proc', 'pg_database', 'pg_namespace', 'pg_type'))
 	LOOP
 		EXECUTE format('CREATE TABLE lookalikes.%I (trap integer)', relation);

@@ -45,12 +45,12 @@ SHOW falukeys.track_usage;
 
 -- So there is nothing that is not flushed.
 SELECT falukeys.key_allows(:'key', NULL, '192.0.2.1'), falukeys.key_allows(:'other_key', NULL, NULL);
-SELECT * FROM falukeys.unflushed_usage(:'key_id');
+SELECT * FROM falukeys_internal.unflushed_usage(:'key_id');
 SELECT count(*) FROM falukeys.key_usage WHERE key_id IN (:'key_id', :'other_id');
 SELECT uses, denials, last_used_at, last_client, last_retired_at FROM falukeys.usage WHERE key_id = :'key_id';
 -- A row whatever is asked for
 SELECT n, u.* FROM unnest(ARRAY[NULL, '', 'key_', 'key_000000000000000000000000000', repeat('key_', 1000000), 'wksp_' || repeat('0', 27), :'key', :'workspace']) WITH ORDINALITY AS a(asked, n),
-	LATERAL falukeys.unflushed_usage(asked) u ORDER BY n;
+	LATERAL falukeys_internal.unflushed_usage(asked) u ORDER BY n;
 
 -- What was flushed is seen in the views.
 INSERT INTO falukeys.key_usage VALUES
@@ -83,9 +83,9 @@ EXECUTE seen('manager', :'workspace', :'other');
 SET ROLE regress_falukeys_developer;
 CREATE FUNCTION pg_temp.tell(text, text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$ BEGIN ASSERT $1 <> $2; RETURN true; END $$;
 SELECT sum(uses) FROM falukeys.usage WHERE pg_temp.tell(key_id, :'other_id');
-SELECT u.* FROM unnest(ARRAY[:'key_id', :'other_id']) WITH ORDINALITY AS a(asked, n), falukeys.unflushed_usage(asked) u ORDER BY n;
+SELECT u.* FROM unnest(ARRAY[:'key_id', :'other_id']) WITH ORDINALITY AS a(asked, n), falukeys_internal.unflushed_usage(asked) u ORDER BY n;
 SET ROLE regress_falukeys_nobody;
-SELECT * FROM falukeys.unflushed_usage(:'key_id');
+SELECT * FROM falukeys_internal.unflushed_usage(:'key_id');
 SELECT * FROM falukeys.key_usage;
 UPDATE falukeys.usage SET uses = 0;
 RESET ROLE;
@@ -111,7 +111,7 @@ SET search_path = usage_hostile, pg_catalog;
 SELECT falukeys.purge_keys('0') > 0 AS purged;
 SELECT uses FROM falukeys.usage WHERE key_id OPERATOR(pg_catalog.=) :'key_id';
 SELECT uses FROM falukeys.dashboard WHERE key_id OPERATOR(pg_catalog.=) :'key_id';
-SELECT * FROM falukeys.unflushed_usage(:'key_id');
+SELECT * FROM falukeys_internal.unflushed_usage(:'key_id');
 RESET search_path;
 EXECUTE kept(:'ended', :'running', :'key_id', :'other_id');
 SELECT count(*) FROM usage_hostile.key_usage;

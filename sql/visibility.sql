@@ -36,7 +36,7 @@ CREATE FUNCTION visibility.counts() RETURNS jsonb LANGUAGE sql AS $$
 		'returned', pg_stat_get_xact_tuples_returned(c.oid), 'fetched', pg_stat_get_xact_tuples_fetched(c.oid),
 		'blocks', pg_stat_get_xact_blocks_fetched(c.oid)))
 	FROM pg_class AS c
-	WHERE relnamespace = 'falukeys'::regnamespace AND relkind IN ('r', 'i') $$;
+	WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND relkind IN ('r', 'i') $$;
 -- What a statement said, without the ids, and read: the second time, when all
 -- caches are warm.  Nothing of it stays.
 CREATE FUNCTION visibility.reads(role text, statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -69,13 +69,13 @@ INSERT INTO visibility.argument VALUES
 	('not_before', 'NULL'), ('expires_at', 'NULL'), ('object', $$'a'$$);
 CREATE TABLE visibility.call AS
 	SELECT p.proname::text AS function,
-		format('SELECT * FROM falukeys.%I(%s)', proname, string_agg(format('%I => %s', given, value), ', ' ORDER BY n)) AS call,
+		format('SELECT * FROM %s.%I(%s)', pronamespace::regnamespace, proname, string_agg(format('%I => %s', given, value), ', ' ORDER BY n)) AS call,
 		string_agg(given, ', ') FILTER (WHERE value IS NULL) AS unknown_arguments
 	FROM pg_proc AS p, generate_series(1, pronargs - pronargdefaults) AS n, LATERAL (SELECT proargnames[n] AS given) AS g
 		LEFT JOIN visibility.argument AS a ON a.name = given
-	WHERE pronamespace = 'falukeys'::regnamespace AND has_function_privilege('regress_falukeys_nobody', p.oid, 'EXECUTE')
+	WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND has_function_privilege('regress_falukeys_nobody', p.oid, 'EXECUTE')
 		AND proargnames[1:pronargs] && '{key_id,workspace}'
-	GROUP BY p.oid, proname;
+	GROUP BY p.oid, proname, pronamespace;
 SELECT function, unknown_arguments FROM visibility.call WHERE unknown_arguments IS NOT NULL;
 SELECT function, role,
 	split_part(visibility.reads(role, format(call, :'foreign_key', :'foreign')), ':', 1) AS said,
@@ -131,9 +131,9 @@ INSERT INTO visibility.question VALUES
 	('SELECT FROM falukeys.event_log WHERE key_id = %L', :'foreign_key', :'missing_key'),
 	('SELECT FROM falukeys.event_log WHERE workspace_id = %L', :'foreign', :'missing'),
 	('SELECT FROM falukeys.event_log WHERE event = %L', 'workspace.approved', 'workspace.accepted'),
-	('SELECT FROM falukeys.visible_workspaces WHERE id = %L', :'foreign', :'missing'),
-	('SELECT FROM falukeys.own_workspaces() AS id WHERE id = %L', :'foreign', :'missing'),
-	('SELECT FROM falukeys.own_keys() WHERE key_id = %L', :'foreign_key', :'missing_key');
+	('SELECT FROM falukeys_internal.visible_workspaces WHERE id = %L', :'foreign', :'missing'),
+	('SELECT FROM falukeys_internal.own_workspaces() AS id WHERE id = %L', :'foreign', :'missing'),
+	('SELECT FROM falukeys_internal.own_keys() WHERE key_id = %L', :'foreign_key', :'missing_key');
 SELECT query, bool_and(visibility.plan(role, query, existing) = visibility.plan(role, query, missing)) AS same
 FROM visibility.question, unnest('{tenant,member,nobody,verifier}'::text[]) AS role
 GROUP BY query ORDER BY query COLLATE "C";
@@ -144,7 +144,7 @@ FROM visibility.question, unnest('{tenant,nobody,operator}'::text[]) AS role WHE
 -- Estimates come from statistics, so no column that the views read has any,
 SELECT DISTINCT a.attrelid::regclass, attname
 FROM pg_depend AS d JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
-	JOIN pg_class AS v ON r.ev_class = v.oid AND v.relnamespace = 'falukeys'::regnamespace
+	JOIN pg_class AS v ON r.ev_class = v.oid AND v.relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[])
 	JOIN pg_class AS t ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND t.relkind = 'r'
 	JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT attisdropped
 WHERE coalesce(attstattarget, -1) <> 0 ORDER BY 1, 2;
@@ -160,7 +160,7 @@ BEGIN
 	SELECT string_agg(DISTINCT workspace, '; '), count(*), string_agg(DISTINCT description, '; ') INTO workspaces, keys, descriptions FROM falukeys.dashboard WHERE workspace ~ '^Visibility';
 	SELECT count(*) INTO used FROM falukeys.usage WHERE key_id IN (SELECT key_id FROM falukeys.dashboard WHERE workspace ~ '^Visibility');
 	SELECT string_agg(DISTINCT event || ' ' || coalesce(detail ->> 'name', ''), '; ') INTO events FROM falukeys.event_log
-		WHERE workspace_id IN (SELECT id FROM falukeys.visible_workspaces) AND detail ->> 'name' ~ '^Visibility';
+		WHERE workspace_id IN (SELECT id FROM falukeys_internal.visible_workspaces) AND detail ->> 'name' ~ '^Visibility';
 	RESET ROLE;
 END $$;
 SELECT role, s.* FROM unnest('{tenant,member,nobody,verifier,operator}'::text[]) AS role, visibility.seen(role) AS s;
@@ -182,7 +182,7 @@ CREATE ROLE regress_falukeys_both IN ROLE regress_falukeys_tenant;
 SELECT falukeys.add_member(:'own', 'regress_falukeys_both', 'developer');
 SELECT s.* FROM visibility.seen('both') AS s;
 SET ROLE regress_falukeys_both;
-SELECT count(*), count(DISTINCT id) FROM falukeys.visible_workspaces;
+SELECT count(*), count(DISTINCT id) FROM falukeys_internal.visible_workspaces;
 RESET ROLE;
 -- Whoever owns the database has a membership of pg_database_owner.
 BEGIN;
@@ -217,8 +217,8 @@ RESET enable_indexscan;
 RESET enable_bitmapscan;
 -- What is behind the views is no one's.
 SET ROLE regress_falukeys_operator;
-SELECT count(*) FROM falukeys.every_key;
-SELECT count(*) FROM falukeys.every_usage;
+SELECT count(*) FROM falukeys_internal.every_key;
+SELECT count(*) FROM falukeys_internal.every_usage;
 RESET ROLE;
 
 DROP SCHEMA visibility CASCADE;

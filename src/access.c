@@ -51,7 +51,7 @@ access_has_level(Oid role, AccessLevel level)
 
 	if (superuser_arg(role))
 		return true;
-	name = list_make2(makeString((char *) CATALOG_SCHEMA),
+	name = list_make2(makeString((char *) CATALOG_INTERNAL_SCHEMA),
 					  makeString((char *) level_functions[level]));
 	function = LookupFuncName(name, 0, NULL, false);
 	return compat_function_aclcheck(function, role) == ACLCHECK_OK;
@@ -372,7 +372,7 @@ access_level_marker(PG_FUNCTION_ARGS)
 /* What a level may call, besides functions that check their caller themselves */
 static const char *const granted_functions[] = {
 	[ACCESS_VERIFIER] =
-	"falukeys.verifier_access(),"
+	"falukeys_internal.verifier_access(),"
 	" falukeys.verify_key(text, text, inet, text, falukeys.key_mode),"
 	" falukeys.key_allows(text, text, inet),"
 	" falukeys.handle_allows(falukeys.apikey, text, inet),"
@@ -381,7 +381,7 @@ static const char *const granted_functions[] = {
 	" falukeys.try_authenticate(text, text, inet, text, falukeys.key_mode),"
 	" falukeys.authenticate_request()",
 	[ACCESS_OPERATOR] =
-	"falukeys.operator_access(),"
+	"falukeys_internal.operator_access(),"
 	" falukeys.create_workspace(text, regrole),"
 	" falukeys.approve_workspace(text),"
 	" falukeys.suspend_workspace(text, text),"
@@ -389,9 +389,9 @@ static const char *const granted_functions[] = {
 	" falukeys.close_workspace(text, text),"
 	" falukeys.define_permission(text, text)",
 	[ACCESS_MANAGER] =
-	"falukeys.manager_access()",
+	"falukeys_internal.manager_access()",
 	[ACCESS_DELEGATE] =
-	"falukeys.delegate_access(),"
+	"falukeys_internal.delegate_access(),"
 	" falukeys.assume_key(falukeys.apikey, text, inet, text, falukeys.key_mode)",
 };
 

@@ -4,18 +4,18 @@
 CREATE TYPE falukeys.access_level AS ENUM ('verifier', 'operator', 'manager', 'delegate');
 COMMENT ON TYPE falukeys.access_level IS 'What grant_access gives: verifying keys, running the platform, acting as administrator of every workspace, or going on with the work of a key by its handle';
 
-CREATE FUNCTION falukeys.verifier_access() RETURNS void
+CREATE FUNCTION falukeys_internal.verifier_access() RETURNS void
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'access_level_marker';
-COMMENT ON FUNCTION falukeys.verifier_access() IS 'Does nothing: who may call it is a verifier';
-CREATE FUNCTION falukeys.operator_access() RETURNS void
+COMMENT ON FUNCTION falukeys_internal.verifier_access() IS 'Does nothing: who may call it is a verifier';
+CREATE FUNCTION falukeys_internal.operator_access() RETURNS void
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'access_level_marker';
-COMMENT ON FUNCTION falukeys.operator_access() IS 'Does nothing: who may call it is an operator';
-CREATE FUNCTION falukeys.manager_access() RETURNS void
+COMMENT ON FUNCTION falukeys_internal.operator_access() IS 'Does nothing: who may call it is an operator';
+CREATE FUNCTION falukeys_internal.manager_access() RETURNS void
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'access_level_marker';
-COMMENT ON FUNCTION falukeys.manager_access() IS 'Does nothing: who may call it is a manager';
-CREATE FUNCTION falukeys.delegate_access() RETURNS void
+COMMENT ON FUNCTION falukeys_internal.manager_access() IS 'Does nothing: who may call it is a manager';
+CREATE FUNCTION falukeys_internal.delegate_access() RETURNS void
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'access_level_marker';
-COMMENT ON FUNCTION falukeys.delegate_access() IS 'Does nothing: who may call it is a delegate';
+COMMENT ON FUNCTION falukeys_internal.delegate_access() IS 'Does nothing: who may call it is a delegate';
 
 CREATE FUNCTION falukeys.grant_access(role regrole, access falukeys.access_level) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'access_grant';
@@ -29,20 +29,20 @@ COMMENT ON FUNCTION falukeys.revoke_access(regrole, falukeys.access_level) IS 'T
 -- function in C, which reads nothing but the rows that the caller may see. So no
 -- condition, plan, estimate or count can tell of others: see doc/design.md. A
 -- view's functions are called with its reader's privileges.
-CREATE FUNCTION falukeys.sees_every_workspace() RETURNS boolean
+CREATE FUNCTION falukeys_internal.sees_every_workspace() RETURNS boolean
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'access_sees_every';
-COMMENT ON FUNCTION falukeys.sees_every_workspace() IS 'Is the caller a superuser, an operator or a manager? Anyone';
+COMMENT ON FUNCTION falukeys_internal.sees_every_workspace() IS 'Is the caller a superuser, an operator or a manager? Anyone';
 
-CREATE FUNCTION falukeys.own_workspaces() RETURNS SETOF text
+CREATE FUNCTION falukeys_internal.own_workspaces() RETURNS SETOF text
 	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dashboard_own_workspaces';
-COMMENT ON FUNCTION falukeys.own_workspaces() IS 'The workspaces whose keys the caller may see as a member; none for who sees every workspace. Anyone';
+COMMENT ON FUNCTION falukeys_internal.own_workspaces() IS 'The workspaces whose keys the caller may see as a member; none for who sees every workspace. Anyone';
 
-CREATE VIEW falukeys.visible_workspaces WITH (security_barrier) AS
+CREATE VIEW falukeys_internal.visible_workspaces WITH (security_barrier) AS
 	SELECT w.id
 	FROM falukeys.workspaces AS w
-	WHERE (SELECT falukeys.sees_every_workspace())
+	WHERE (SELECT falukeys_internal.sees_every_workspace())
 	UNION ALL
 	SELECT o.id COLLATE "C"
-	FROM falukeys.own_workspaces() AS o (id);
-COMMENT ON VIEW falukeys.visible_workspaces IS 'The workspaces whose keys the caller may see';
-COMMENT ON COLUMN falukeys.visible_workspaces.id IS 'The workspace';
+	FROM falukeys_internal.own_workspaces() AS o (id);
+COMMENT ON VIEW falukeys_internal.visible_workspaces IS 'The workspaces whose keys the caller may see';
+COMMENT ON COLUMN falukeys_internal.visible_workspaces.id IS 'The workspace';

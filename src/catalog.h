@@ -9,6 +9,9 @@
 
 #define CATALOG_SCHEMA	"falukeys"
 
+/* What nobody is meant to call, beside tables and types */
+#define CATALOG_INTERNAL_SCHEMA	"falukeys_internal"
+
 /* What direct access needs. catalog.c has their names. */
 typedef enum CatalogRelation
 {

@@ -65,13 +65,13 @@ dashboard_own_workspaces(PG_FUNCTION_ARGS)
 Datum
 dashboard_own_usage(PG_FUNCTION_ARGS)
 {
-	return own_rows(fcinfo, "SELECT * FROM falukeys.every_usage WHERE workspace_id = ANY ($1)");
+	return own_rows(fcinfo, "SELECT * FROM falukeys_internal.every_usage WHERE workspace_id = ANY ($1)");
 }
 
 Datum
 dashboard_own_keys(PG_FUNCTION_ARGS)
 {
-	return own_rows(fcinfo, "SELECT * FROM falukeys.every_key WHERE workspace_id = ANY ($1)");
+	return own_rows(fcinfo, "SELECT * FROM falukeys_internal.every_key WHERE workspace_id = ANY ($1)");
 }
 
 Datum

@@ -2,7 +2,7 @@
 -- What people look at.
 
 -- OFFSET 0: see every_usage.
-CREATE VIEW falukeys.every_key AS
+CREATE VIEW falukeys_internal.every_key AS
 	SELECT k.workspace_id,
 		w.name AS workspace,
 		k.id AS key_id,
@@ -58,40 +58,40 @@ CREATE VIEW falukeys.every_key AS
 			SELECT replaced.valid_until, replaced.compromised_at
 			FROM falukeys.retired_secrets AS replaced
 			WHERE replaced.secret OPERATOR(falukeys.=) k.parent_secret OFFSET 0) AS r ON true
-		CROSS JOIN LATERAL falukeys.unflushed_usage(k.id) AS m;
-COMMENT ON VIEW falukeys.every_key IS 'What the view dashboard shows, of every workspace; no one''s but its owner''s';
-COMMENT ON COLUMN falukeys.every_key.workspace_id IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.workspace IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.key_id IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.kind IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.mode IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.key IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.state IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.permissions IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.networks IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.description IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.saved_in IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.created_at IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.revealed_at IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.revealed_by IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.last_used_at IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.uses IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.expires_at IS 'As in dashboard';
-COMMENT ON COLUMN falukeys.every_key.parent_key_id IS 'As in dashboard';
+		CROSS JOIN LATERAL falukeys_internal.unflushed_usage(k.id) AS m;
+COMMENT ON VIEW falukeys_internal.every_key IS 'What the view dashboard shows, of every workspace; no one''s but its owner''s';
+COMMENT ON COLUMN falukeys_internal.every_key.workspace_id IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.workspace IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.key_id IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.kind IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.mode IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.key IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.state IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.permissions IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.networks IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.description IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.saved_in IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.created_at IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.revealed_at IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.revealed_by IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.last_used_at IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.uses IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.expires_at IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.parent_key_id IS 'As in dashboard';
 
-CREATE FUNCTION falukeys.own_keys() RETURNS SETOF falukeys.every_key
+CREATE FUNCTION falukeys_internal.own_keys() RETURNS SETOF falukeys_internal.every_key
 	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dashboard_own_keys';
-COMMENT ON FUNCTION falukeys.own_keys() IS 'What the view dashboard shows to members of workspaces. Anyone';
+COMMENT ON FUNCTION falukeys_internal.own_keys() IS 'What the view dashboard shows to members of workspaces. Anyone';
 
 CREATE VIEW falukeys.dashboard WITH (security_barrier) AS
 	SELECT e.workspace_id, e.workspace, e.key_id, e.kind, e.mode, e.key, e.state, e.permissions,
 		e.networks, e.description, e.saved_in, e.created_at, e.revealed_at, e.revealed_by, e.last_used_at, e.uses, e.expires_at, e.parent_key_id
-	FROM falukeys.every_key AS e
-	WHERE (SELECT falukeys.sees_every_workspace())
+	FROM falukeys_internal.every_key AS e
+	WHERE (SELECT falukeys_internal.sees_every_workspace())
 	UNION ALL
 	SELECT o.workspace_id, o.workspace, o.key_id, o.kind, o.mode, o.key, o.state, o.permissions,
 		o.networks, o.description, o.saved_in, o.created_at, o.revealed_at, o.revealed_by, o.last_used_at, o.uses, o.expires_at, o.parent_key_id
-	FROM falukeys.own_keys() AS o;
+	FROM falukeys_internal.own_keys() AS o;
 COMMENT ON VIEW falukeys.dashboard IS 'The keys that the caller may see, a row each; no secret is readable in it';
 COMMENT ON COLUMN falukeys.dashboard.workspace_id IS 'The workspace that the key belongs to';
 COMMENT ON COLUMN falukeys.dashboard.workspace IS 'Its name';
@@ -112,17 +112,17 @@ COMMENT ON COLUMN falukeys.dashboard.uses IS 'Valid verifications that were coun
 COMMENT ON COLUMN falukeys.dashboard.expires_at IS 'From when on it is refused; NULL: no bound';
 COMMENT ON COLUMN falukeys.dashboard.parent_key_id IS 'The key whose holder created this temporary key, which lives no longer than that one''s secret';
 
-CREATE FUNCTION falukeys.own_events() RETURNS SETOF falukeys.events
+CREATE FUNCTION falukeys_internal.own_events() RETURNS SETOF falukeys.events
 	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dashboard_own_events';
-COMMENT ON FUNCTION falukeys.own_events() IS 'What the view event_log shows to members of workspaces. Anyone';
+COMMENT ON FUNCTION falukeys_internal.own_events() IS 'What the view event_log shows to members of workspaces. Anyone';
 
 CREATE VIEW falukeys.event_log WITH (security_barrier) AS
 	SELECT e.id, e.at, e.event, e.actor, e.session_actor, e.acting_for, e.workspace_id, e.key_id, e.detail
 	FROM falukeys.events AS e
-	WHERE (SELECT falukeys.sees_every_workspace())
+	WHERE (SELECT falukeys_internal.sees_every_workspace())
 	UNION ALL
 	SELECT o.id, o.at, o.event, o.actor, o.session_actor, o.acting_for, o.workspace_id, o.key_id, o.detail
-	FROM falukeys.own_events() AS o;
+	FROM falukeys_internal.own_events() AS o;
 COMMENT ON VIEW falukeys.event_log IS 'The events that the caller may see';
 COMMENT ON COLUMN falukeys.event_log.id IS 'Its number, also in the notification on channel falukeys';
 COMMENT ON COLUMN falukeys.event_log.at IS 'When, by the wall clock';

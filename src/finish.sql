@@ -24,16 +24,18 @@ SELECT falukeys.take_privileges();
 DROP FUNCTION falukeys.take_privileges();
 
 GRANT USAGE ON SCHEMA falukeys TO PUBLIC;
+-- Policies of isolated tables name what is in it, also where their owner restores them.
+GRANT USAGE ON SCHEMA falukeys_internal TO PUBLIC;
 
 -- The type and its functions are everyone's.
 GRANT EXECUTE ON FUNCTION
-	falukeys.apikey_in(cstring), falukeys.apikey_out(falukeys.apikey),
-	falukeys.apikey_recv(internal), falukeys.apikey_send(falukeys.apikey),
-	falukeys.apikey_eq(falukeys.apikey, falukeys.apikey), falukeys.apikey_ne(falukeys.apikey, falukeys.apikey),
-	falukeys.apikey_lt(falukeys.apikey, falukeys.apikey), falukeys.apikey_le(falukeys.apikey, falukeys.apikey),
-	falukeys.apikey_gt(falukeys.apikey, falukeys.apikey), falukeys.apikey_ge(falukeys.apikey, falukeys.apikey),
-	falukeys.apikey_cmp(falukeys.apikey, falukeys.apikey), falukeys.apikey_hash(falukeys.apikey),
-	falukeys.apikey_hash_extended(falukeys.apikey, bigint),
+	falukeys_internal.apikey_in(cstring), falukeys_internal.apikey_out(falukeys.apikey),
+	falukeys_internal.apikey_recv(internal), falukeys_internal.apikey_send(falukeys.apikey),
+	falukeys_internal.apikey_eq(falukeys.apikey, falukeys.apikey), falukeys_internal.apikey_ne(falukeys.apikey, falukeys.apikey),
+	falukeys_internal.apikey_lt(falukeys.apikey, falukeys.apikey), falukeys_internal.apikey_le(falukeys.apikey, falukeys.apikey),
+	falukeys_internal.apikey_gt(falukeys.apikey, falukeys.apikey), falukeys_internal.apikey_ge(falukeys.apikey, falukeys.apikey),
+	falukeys_internal.apikey_cmp(falukeys.apikey, falukeys.apikey), falukeys_internal.apikey_hash(falukeys.apikey),
+	falukeys_internal.apikey_hash_extended(falukeys.apikey, bigint),
 	falukeys.kind_of(falukeys.apikey), falukeys.mode_of(falukeys.apikey), falukeys.redacted(falukeys.apikey),
 	falukeys.apikey_of(text), falukeys.is_well_formed(text), falukeys.redact(text)
 TO PUBLIC;
@@ -60,13 +62,13 @@ GRANT EXECUTE ON FUNCTION
 	falukeys.deauthenticate(),
 	falukeys.current_key_id(), falukeys.current_workspace_id(), falukeys.current_key_kind(),
 	falukeys.current_key_mode(), falukeys.current_key_objects(), falukeys.current_key_allows(text),
-	falukeys.require_permission(text), falukeys.isolated(text, boolean), falukeys.isolated_object(text, text, text),
+	falukeys.require_permission(text), falukeys_internal.isolated(text, boolean), falukeys_internal.isolated_object(text, text, text),
 	falukeys.current_mode_settings()
 TO PUBLIC;
 
 -- These show what the caller may see.
 GRANT EXECUTE ON FUNCTION
-	falukeys.unflushed_usage(text), falukeys.sees_every_workspace(), falukeys.own_workspaces(),
-	falukeys.own_usage(), falukeys.own_keys(), falukeys.own_events()
+	falukeys_internal.unflushed_usage(text), falukeys_internal.sees_every_workspace(), falukeys_internal.own_workspaces(),
+	falukeys_internal.own_usage(), falukeys_internal.own_keys(), falukeys_internal.own_events()
 TO PUBLIC;
-GRANT SELECT ON falukeys.visible_workspaces, falukeys.usage, falukeys.dashboard, falukeys.event_log TO PUBLIC;
+GRANT SELECT ON falukeys_internal.visible_workspaces, falukeys.usage, falukeys.dashboard, falukeys.event_log TO PUBLIC;

@@ -1,6 +1,6 @@
 /*
  * install.c
- *		What the install script asks for: a schema that is ours alone, and objects
+ *		What the install script asks for: schemas that are ours alone, and objects
  *		on which nobody but their owner has a privilege.
  *
  * These functions are dropped when the script ends.
@@ -186,11 +186,24 @@ check_schema_is_empty(Oid schema)
 	check_nothing_else_is_in(schema);
 }
 
+/* The script makes this one itself, and so DROP EXTENSION drops it. */
+static void
+check_no_internal_schema(void)
+{
+	if (OidIsValid(get_namespace_oid(CATALOG_INTERNAL_SCHEMA, true)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_SCHEMA),
+				 errmsg("schema \"%s\" already exists", CATALOG_INTERNAL_SCHEMA),
+				 errdetail("The extension keeps there what is for its own use, and makes that schema itself."),
+				 errhint("Drop or rename that schema, and create the extension again.")));
+}
+
 Datum
 install_assert_schema_is_ours(PG_FUNCTION_ARGS)
 {
 	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, false);
 
+	check_no_internal_schema();
 	check_owner(schema);
 	if (!is_new(schema))
 		check_privileges(schema);
@@ -233,10 +246,11 @@ static const char *const missing_statements =
  * nothing to do.
  */
 static uint64
-run_missing_statements(Oid schema)
+run_missing_statements(const char *schema)
 {
-	uint64		count = SPI_OWNER_RUN(missing_statements, parameter_oid(schema),
-									  parameter_string(CATALOG_SCHEMA));
+	uint64		count = SPI_OWNER_RUN(missing_statements,
+									  parameter_oid(get_namespace_oid(schema, false)),
+									  parameter_string(schema));
 	SPITupleTable *table = SPI_tuptable;
 
 	for (uint64 i = 0; i < count; i++)
@@ -244,10 +258,9 @@ run_missing_statements(Oid schema)
 	return count;
 }
 
-Datum
-install_take_privileges(PG_FUNCTION_ARGS)
+static void
+take_privileges(const char *schema)
 {
-	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, false);
 	SpiOwner	spi;
 
 	spi_owner_begin_as(&spi, GetUserId());
@@ -255,10 +268,17 @@ install_take_privileges(PG_FUNCTION_ARGS)
 	{
 		CommandCounterIncrement();
 		if (run_missing_statements(schema) > 0)
-			elog(ERROR, "privileges in schema \"%s\" could not be taken back", CATALOG_SCHEMA);
+			elog(ERROR, "privileges in schema \"%s\" could not be taken back", schema);
 	}
 	spi_owner_end(&spi);
-	/* Others see the revocation once we commit, which is soon. */
-	check_schema_is_empty(schema);
+}
+
+Datum
+install_take_privileges(PG_FUNCTION_ARGS)
+{
+	take_privileges(CATALOG_SCHEMA);
+	take_privileges(CATALOG_INTERNAL_SCHEMA);
+	/* Others see the revocation once we commit, which is soon, and the other schema no sooner. */
+	check_schema_is_empty(get_namespace_oid(CATALOG_SCHEMA, false));
 	PG_RETURN_VOID();
 }

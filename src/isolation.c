@@ -210,13 +210,13 @@ condition(const char *workspace_column, const char *mode_column, bool mode_is_te
 	initStringInfo(&expression);
 	appendStringInfo(&expression,
 					 "(%s, %s) OPERATOR(pg_catalog.=)"
-					 " (SELECT i.workspace, i.mode%s FROM falukeys.isolated(%s, %s) AS i)",
+					 " (SELECT i.workspace, i.mode%s FROM falukeys_internal.isolated(%s, %s) AS i)",
 					 quote_identifier(workspace_column), quote_identifier(mode_column),
 					 mode_is_text ? "::pg_catalog.text" : "", permission,
 					 object_column ? "true" : "false");
 	if (object_column != NULL)
 		appendStringInfo(&expression,
-						 " AND falukeys.isolated_object(%s, %s::pg_catalog.text, %s)",
+						 " AND falukeys_internal.isolated_object(%s, %s::pg_catalog.text, %s)",
 						 quote_identifier(workspace_column), quote_identifier(mode_column),
 						 quote_identifier(object_column));
 	return expression.data;

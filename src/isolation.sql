@@ -1,13 +1,13 @@
 
 -- Application tables whose rows only their own workspace and mode touch.
 
-CREATE FUNCTION falukeys.isolated(permission text, by_object boolean, OUT workspace text, OUT mode falukeys.key_mode)
+CREATE FUNCTION falukeys_internal.isolated(permission text, by_object boolean, OUT workspace text, OUT mode falukeys.key_mode)
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'isolation_isolated';
-COMMENT ON FUNCTION falukeys.isolated(text, boolean) IS 'For policies of isolate_table: the workspace and mode whose rows the identity may touch, NULL for none; by_object says whether temporary keys are told apart by a column. For everyone';
+COMMENT ON FUNCTION falukeys_internal.isolated(text, boolean) IS 'For policies of isolate_table: the workspace and mode whose rows the identity may touch, NULL for none; by_object says whether temporary keys are told apart by a column. For everyone';
 
-CREATE FUNCTION falukeys.isolated_object(workspace text, mode text, object text) RETURNS boolean
+CREATE FUNCTION falukeys_internal.isolated_object(workspace text, mode text, object text) RETURNS boolean
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'isolation_isolated_object';
-COMMENT ON FUNCTION falukeys.isolated_object(text, text, text) IS 'For policies of isolate_table with an object_column: is a row of this workspace and mode the identity''s, and, for a temporary key, its object one of its own? For everyone';
+COMMENT ON FUNCTION falukeys_internal.isolated_object(text, text, text) IS 'For policies of isolate_table with an object_column: is a row of this workspace and mode the identity''s, and, for a temporary key, its object one of its own? For everyone';
 
 CREATE FUNCTION falukeys.isolate_table(target regclass, workspace_column name DEFAULT 'workspace_id',
 	mode_column name DEFAULT 'mode', read_permission text DEFAULT NULL, write_permission text DEFAULT NULL,
@@ -38,6 +38,6 @@ COMMENT ON COLUMN falukeys.isolated_tables.workspace_default IS 'The default of 
 COMMENT ON COLUMN falukeys.isolated_tables.mode_default IS 'The default of the mode column; NULL for none';
 
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.isolated_tables
-	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.owner_only();
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.isolated_tables
-	FOR EACH STATEMENT EXECUTE FUNCTION falukeys.refuse_statement();
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();

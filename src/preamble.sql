@@ -8,3 +8,7 @@ SELECT falukeys.assert_schema_is_ours();
 DROP FUNCTION falukeys.assert_schema_is_ours();
 
 COMMENT ON SCHEMA falukeys IS 'API keys: workspaces, keys, verification';
+
+-- What nobody is meant to call, so that \df falukeys.* lists only what is.
+CREATE SCHEMA falukeys_internal;
+COMMENT ON SCHEMA falukeys_internal IS 'What falukeys needs for itself: nothing in it is to be called';

@@ -58,7 +58,7 @@ static bool
 is_as_it_should_be(CatalogRelation table, Form_pg_trigger trigger)
 {
 	if (trigger->tgenabled == TRIGGER_FIRES_ALWAYS || trigger->tgisinternal ||
-		get_func_namespace(trigger->tgfoid) != get_namespace_oid(CATALOG_SCHEMA, false))
+		get_func_namespace(trigger->tgfoid) != get_namespace_oid(CATALOG_INTERNAL_SCHEMA, false))
 		return true;			/* or none of our business */
 	return trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN &&
 		!fires_always(table, NameStr(trigger->tgname));

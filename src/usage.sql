@@ -1,14 +1,14 @@
 
 -- How often keys are used.
 
-CREATE FUNCTION falukeys.unflushed_usage(key_id text, OUT uses bigint, OUT denials bigint,
+CREATE FUNCTION falukeys_internal.unflushed_usage(key_id text, OUT uses bigint, OUT denials bigint,
 	OUT last_used_at timestamptz, OUT last_client inet, OUT last_retired_at timestamptz)
 	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'usage_unflushed';
-COMMENT ON FUNCTION falukeys.unflushed_usage(text) IS 'What was counted of a key on this server and is not in key_usage yet. All NULL where memory holds nothing of it, and for a key that the caller may not see. Anyone, of the keys of their workspaces';
+COMMENT ON FUNCTION falukeys_internal.unflushed_usage(text) IS 'What was counted of a key on this server and is not in key_usage yet. All NULL where memory holds nothing of it, and for a key that the caller may not see. Anyone, of the keys of their workspaces';
 
 -- OFFSET 0: a row a key is looked up by its index.  Without statistics the planner
 -- takes a workspace for larger than it is, and would read the whole table.
-CREATE VIEW falukeys.every_usage AS
+CREATE VIEW falukeys_internal.every_usage AS
 	SELECT k.workspace_id,
 		k.id AS key_id,
 		COALESCE(u.uses, 0) OPERATOR(pg_catalog.+) COALESCE(m.uses, 0) AS uses,
@@ -21,27 +21,27 @@ CREATE VIEW falukeys.every_usage AS
 			SELECT used.uses, used.denials, used.last_used_at, used.last_client, used.last_retired_at
 			FROM falukeys.key_usage AS used
 			WHERE used.key_id OPERATOR(pg_catalog.=) k.id OFFSET 0) AS u ON true
-		CROSS JOIN LATERAL falukeys.unflushed_usage(k.id) AS m;
-COMMENT ON VIEW falukeys.every_usage IS 'What the view usage shows, of every workspace; no one''s but its owner''s';
-COMMENT ON COLUMN falukeys.every_usage.workspace_id IS 'As in usage';
-COMMENT ON COLUMN falukeys.every_usage.key_id IS 'As in usage';
-COMMENT ON COLUMN falukeys.every_usage.uses IS 'As in usage';
-COMMENT ON COLUMN falukeys.every_usage.denials IS 'As in usage';
-COMMENT ON COLUMN falukeys.every_usage.last_used_at IS 'As in usage';
-COMMENT ON COLUMN falukeys.every_usage.last_client IS 'As in usage';
-COMMENT ON COLUMN falukeys.every_usage.last_retired_at IS 'As in usage';
+		CROSS JOIN LATERAL falukeys_internal.unflushed_usage(k.id) AS m;
+COMMENT ON VIEW falukeys_internal.every_usage IS 'What the view usage shows, of every workspace; no one''s but its owner''s';
+COMMENT ON COLUMN falukeys_internal.every_usage.workspace_id IS 'As in usage';
+COMMENT ON COLUMN falukeys_internal.every_usage.key_id IS 'As in usage';
+COMMENT ON COLUMN falukeys_internal.every_usage.uses IS 'As in usage';
+COMMENT ON COLUMN falukeys_internal.every_usage.denials IS 'As in usage';
+COMMENT ON COLUMN falukeys_internal.every_usage.last_used_at IS 'As in usage';
+COMMENT ON COLUMN falukeys_internal.every_usage.last_client IS 'As in usage';
+COMMENT ON COLUMN falukeys_internal.every_usage.last_retired_at IS 'As in usage';
 
-CREATE FUNCTION falukeys.own_usage() RETURNS SETOF falukeys.every_usage
+CREATE FUNCTION falukeys_internal.own_usage() RETURNS SETOF falukeys_internal.every_usage
 	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dashboard_own_usage';
-COMMENT ON FUNCTION falukeys.own_usage() IS 'What the view usage shows to members of workspaces. Anyone';
+COMMENT ON FUNCTION falukeys_internal.own_usage() IS 'What the view usage shows to members of workspaces. Anyone';
 
 CREATE VIEW falukeys.usage WITH (security_barrier) AS
 	SELECT e.workspace_id, e.key_id, e.uses, e.denials, e.last_used_at, e.last_client, e.last_retired_at
-	FROM falukeys.every_usage AS e
-	WHERE (SELECT falukeys.sees_every_workspace())
+	FROM falukeys_internal.every_usage AS e
+	WHERE (SELECT falukeys_internal.sees_every_workspace())
 	UNION ALL
 	SELECT o.workspace_id, o.key_id, o.uses, o.denials, o.last_used_at, o.last_client, o.last_retired_at
-	FROM falukeys.own_usage() AS o;
+	FROM falukeys_internal.own_usage() AS o;
 COMMENT ON VIEW falukeys.usage IS 'How often the keys that the caller may see are used, up to now';
 COMMENT ON COLUMN falukeys.usage.workspace_id IS 'The workspace that the key belongs to';
 COMMENT ON COLUMN falukeys.usage.key_id IS 'The key';

@@ -50,7 +50,7 @@ my %public = map { ($_ => 1) } qw(
   sees_every_workspace own_workspaces own_keys own_usage own_events);
 my @functions = split(/\n/, query($node, <<SQL));
 SELECT proname || '|' || has_function_privilege('nobody', oid, 'EXECUTE') FROM pg_proc
- WHERE pronamespace = 'falukeys'::regnamespace ORDER BY proname
+ WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) ORDER BY proname
 SQL
 cmp_ok(scalar(@functions), '>', 50, 'there are functions to look at');
 is(join(' ', grep { my ($name, $may) = split(/\|/, $_); $public{$name} && $may ne 'true' } @functions), '', 'PUBLIC may call these');
@@ -74,23 +74,26 @@ is(query($node, "SELECT revealed_at IS NULL FROM falukeys.dashboard WHERE key_id
 # No privilege on any table, sequence or column
 
 my $relations = query($node, <<SQL);
-SELECT count(*) FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace AND relkind IN ('r', 'p', 'S')
+SELECT count(*) FROM pg_class WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND relkind IN ('r', 'p', 'S')
 SQL
 cmp_ok($relations, '>=', 12, 'there are tables to look at');
 is(query($node, <<SQL), '', 'PUBLIC has no privilege on any table or sequence');
-SELECT relname FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace AND CASE
+SELECT relname FROM pg_class WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND CASE
   WHEN relkind = 'S' THEN has_sequence_privilege('nobody', oid, 'USAGE, SELECT, UPDATE')
   WHEN relkind IN ('r', 'p') THEN has_table_privilege('nobody', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
        OR has_any_column_privilege('nobody', oid, 'SELECT, INSERT, UPDATE, REFERENCES') END
 SQL
-foreach my $view (split(/\n/, query($node, "SELECT relname FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace AND relkind = 'v'")))
+foreach my $view (split(/\n/, query($node, "SELECT oid::regclass FROM pg_class WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND relkind = 'v'")))
 {
-	my ($sqlstate, $messages, $output) = attempt($node, "SET ROLE nobody; SELECT count(*) FROM falukeys.$view");
+	my ($sqlstate, $messages, $output) = attempt($node, "SET ROLE nobody; SELECT count(*) FROM $view");
 
 	ok($sqlstate eq '42501' || ($sqlstate eq '00000' && $output eq '0'), "view $view shows nothing") or diag "$messages\n$output";
 }
-is(as_nobody("SELECT * FROM falukeys.unflushed_usage('$id')"), '||||', 'nor is anything told of a key\'s use');
-is(as_nobody("SELECT has_schema_privilege('falukeys', 'USAGE'), has_schema_privilege('falukeys', 'CREATE')"), 't|f', 'the schema may be used and not added to');
+is(as_nobody("SELECT * FROM falukeys_internal.unflushed_usage('$id')"), '||||', 'nor is anything told of a key\'s use');
+foreach my $schema ('falukeys', 'falukeys_internal')
+{
+	is(as_nobody("SELECT has_schema_privilege('$schema', 'USAGE'), has_schema_privilege('$schema', 'CREATE')"), 't|f', "schema $schema may be used and not added to");
+}
 
 # pg_write_all_data writes to tables, but not to these.
 

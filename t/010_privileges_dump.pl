@@ -46,7 +46,7 @@ my %calls = (
 	grant => "SELECT falukeys.grant_access(current_user::regrole, 'manager')",
 	become => 'SET SESSION AUTHORIZATION ada',
 	see => "SELECT 1 / count(*) FROM falukeys.dashboard",
-	see_usage => "SELECT 1 / count(*) FROM falukeys.usage, falukeys.unflushed_usage(key_id)");
+	see_usage => "SELECT 1 / count(*) FROM falukeys.usage, falukeys_internal.unflushed_usage(key_id)");
 my %allowed = (
 	checker => 'verify',
 	runner => 'create_workspace disable see see_usage',
@@ -76,7 +76,7 @@ sub privileges
 
 	return query($node, <<SQL, $database);
 SELECT p.oid::regprocedure, a.grantee::regrole, a.privilege_type, a.is_grantable
-FROM pg_proc AS p, aclexplode(proacl) AS a WHERE pronamespace = 'falukeys'::regnamespace ORDER BY 1, 2, 3
+FROM pg_proc AS p, aclexplode(proacl) AS a WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) ORDER BY 1, 2, 3
 SQL
 }
 
@@ -105,7 +105,7 @@ query($node, 'DROP ROLE checker');
 is(query($node, "SELECT code FROM falukeys.verify_key('$key')", 'restored'), 'valid', 'the superuser verifies as before');
 
 # A level that was granted by hand is one, too.
-query($node, 'GRANT EXECUTE ON FUNCTION falukeys.manager_access() TO group_of_dan', 'restored');
+query($node, 'GRANT EXECUTE ON FUNCTION falukeys_internal.manager_access() TO group_of_dan', 'restored');
 is(said('restored', 'dan', $calls{add_member}), 'done', 'a level may be granted to a group by hand');
 query($node, "SELECT falukeys.revoke_access('group_of_dan', 'manager')", 'restored');
 is(said('restored', 'dan', $calls{add_member}), '42501', 'and taken back by the function');
@@ -121,10 +121,10 @@ sub all_privileges
 	return query($node, <<SQL, $database);
 SELECT classid::regclass, pg_describe_object(classid, objid, 0), a.grantee, a.privilege_type, a.is_grantable
 FROM (SELECT 'pg_class'::regclass AS classid, oid AS objid, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) AS acl
-		FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace AND relkind IN ('r', 'v', 'S')
-	UNION ALL SELECT 'pg_proc'::regclass, oid, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace = 'falukeys'::regnamespace
-	UNION ALL SELECT 'pg_type'::regclass, oid, coalesce(typacl, acldefault('T', typowner)) FROM pg_type WHERE typnamespace = 'falukeys'::regnamespace AND typcategory <> 'A'
-	UNION ALL SELECT 'pg_namespace'::regclass, oid, coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace WHERE nspname = 'falukeys') o, aclexplode(acl) a
+		FROM pg_class WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND relkind IN ('r', 'v', 'S')
+	UNION ALL SELECT 'pg_proc'::regclass, oid, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[])
+	UNION ALL SELECT 'pg_type'::regclass, oid, coalesce(typacl, acldefault('T', typowner)) FROM pg_type WHERE typnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND typcategory <> 'A'
+	UNION ALL SELECT 'pg_namespace'::regclass, oid, coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace WHERE nspname IN ('falukeys', 'falukeys_internal')) o, aclexplode(acl) a
 ORDER BY 1, 2, 3, 4
 SQL
 }
@@ -146,7 +146,7 @@ $node->command_ok([ 'pg_dump', '-Fc', '-d', $node->connstr('open'), '-f', "$dump
 foreach my $database ('open_restored', 'open')
 {
 	$node->command_ok([ 'pg_restore', '--clean', '--if-exists', '-e', '-d', $node->connstr($database), "$dump.custom" ], "$database: pg_restore --clean");
-	is(query($node, "SELECT has_function_privilege('checker_no_more', 'falukeys.verifier_access()', 'EXECUTE')", $database), 't', "$database: what was granted is");
+	is(query($node, "SELECT has_function_privilege('checker_no_more', 'falukeys_internal.verifier_access()', 'EXECUTE')", $database), 't', "$database: what was granted is");
 	is(query($node, "SELECT has_table_privilege('runner', 'falukeys.keys', 'SELECT')", $database), 'f', "$database: and no more");
 }
 

@@ -219,14 +219,14 @@ SQL
 		my $sees = grep { $role eq $_ } ('developer', 'operator', 'manager', $superuser);
 		my $workspaces = { developer => 1, developer_of_another => 1 }->{$role} // ($sees ? query($node, 'SELECT count(*) FROM falukeys.workspaces') : 0);
 
-		is(query($node, "SET ROLE \"$role\"; SELECT * FROM falukeys.unflushed_usage('$id')") =~ s/\|2.*//r, $sees ? '3|0' : '||||', "$role: unflushed_usage " . ($sees ? 'answers' : 'answers NULLs'));
+		is(query($node, "SET ROLE \"$role\"; SELECT * FROM falukeys_internal.unflushed_usage('$id')") =~ s/\|2.*//r, $sees ? '3|0' : '||||', "$role: unflushed_usage " . ($sees ? 'answers' : 'answers NULLs'));
 		is(query($node, "SET ROLE \"$role\"; SELECT count(*) FROM falukeys.usage WHERE key_id = '$id'"), $sees ? 1 : 0, "$role: so does the view usage");
 		is(query($node, "SET ROLE \"$role\"; SELECT count(DISTINCT workspace_id) FROM falukeys.usage"), $workspaces, "$role: with $workspaces workspaces in it");
 	}
-	is(query($node, "SELECT * FROM falukeys.unflushed_usage('key_000000000000000000000000000'), falukeys.unflushed_usage('no id') AS n, falukeys.unflushed_usage(NULL) AS o"), '|' x 14, 'NULLs too where there is no key');
+	is(query($node, "SELECT * FROM falukeys_internal.unflushed_usage('key_000000000000000000000000000'), falukeys_internal.unflushed_usage('no id') AS n, falukeys_internal.unflushed_usage(NULL) AS o"), '|' x 14, 'NULLs too where there is no key');
 	session_attempt($session, 'COMMIT');
 	wait_for_flush($node);
-	is(query($node, "SET ROLE developer; SELECT uses, denials FROM falukeys.unflushed_usage('$id')"), '0|0', 'nothing is unflushed once it is flushed');
+	is(query($node, "SET ROLE developer; SELECT uses, denials FROM falukeys_internal.unflushed_usage('$id')"), '0|0', 'nothing is unflushed once it is flushed');
 	$session->quit;
 	return;
 }

@@ -123,7 +123,7 @@ sub test_crowd
 	replayed();
 	verify($standby, $last_key, 20);
 	is(counted($standby, $last_id), '20|0', 'those used last are');
-	cmp_ok(query($standby, 'SELECT count(*) FROM falukeys.usage AS u, falukeys.unflushed_usage(u.key_id) AS m WHERE m.uses > 0'), '<=', 32, 'as many as there is room for');
+	cmp_ok(query($standby, 'SELECT count(*) FROM falukeys.usage AS u, falukeys_internal.unflushed_usage(u.key_id) AS m WHERE m.uses > 0'), '<=', 32, 'as many as there is room for');
 	ok($standby->wait_for_log(qr/verifications are not in the usage/), 'and the log says so');
 	return;
 }

@@ -244,7 +244,7 @@ unlike(slurp_file($node->logfile), qr/\bf[pst]k[tl]_[0-9A-Za-z]{20,}/, 'no key i
 {
 	my $old = session_of('oscar');
 
-	session_attempt($old, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM falukeys.visible_workspaces');
+	session_attempt($old, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM falukeys_internal.visible_workspaces');
 	my ($id) = renew_key();
 	my ($sqlstate, $messages) = session_attempt($old, "SET statement_timeout = '60s'; SELECT falukeys.revoke_key('$id')");
 	is($sqlstate, '40001', 'a stop of what came after its snapshot fails') or diag $messages;

@@ -48,7 +48,7 @@ sub verify
 # "uses|denials" of a key: up to now, as flushed, and not flushed
 sub counted { return query($_[0], "SELECT uses, denials FROM falukeys.usage WHERE key_id = '$_[1]'", $_[2]); }
 sub flushed { return query($_[0], "SELECT uses, denials FROM falukeys.key_usage WHERE key_id = '$_[1]'", $_[2]); }
-sub pending { return query($_[0], "SELECT uses, denials FROM falukeys.unflushed_usage('$_[1]')", $_[2]); }
+sub pending { return query($_[0], "SELECT uses, denials FROM falukeys_internal.unflushed_usage('$_[1]')", $_[2]); }
 
 # The uses of all keys in a view or table
 sub sum_of { return query($_[0], "SELECT coalesce(sum(uses), 0) FROM falukeys.$_[1]", $_[2]); }
@@ -58,7 +58,7 @@ sub wait_for_flush
 	my ($node, $database) = @_;
 
 	return $node->poll_query_until($database || 'postgres',
-		'SELECT coalesce(sum(m.uses + m.denials), 0) = 0 FROM falukeys.keys AS k, falukeys.unflushed_usage(k.id) AS m') || die 'counts are not flushed';
+		'SELECT coalesce(sum(m.uses + m.denials), 0) = 0 FROM falukeys.keys AS k, falukeys_internal.unflushed_usage(k.id) AS m') || die 'counts are not flushed';
 }
 
 sub worker_pids
