@@ -152,8 +152,8 @@ keep_lock(const LOCKTAG *tag)
 }
 
 /* The identity for a valid key.  The secret is the one that was presented. */
-static Identity *
-describe(StoreReader *reader, const ApiKey *secret, const KeyFacts *facts)
+static void
+describe(StoreReader *reader, const ApiKey *secret, const KeyFacts *facts, void *context)
 {
 	Identity   *identity = new_identity();
 	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
@@ -170,14 +170,7 @@ describe(StoreReader *reader, const ApiKey *secret, const KeyFacts *facts)
 		identity->objects = arrays_of_list(store_restrictions(reader, STORE_OBJECTS,
 															  identity->key_id), TEXTOID);
 	MemoryContextSwitchTo(caller);
-	return identity;
-}
-
-static Identity *
-verify(StoreReader *reader, const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
-{
-	verdict_reach(reader, secret, request, verdict);
-	return verdict->code == VERDICT_VALID ? describe(reader, secret, &verdict->facts) : NULL;
+	*(Identity **) context = identity;
 }
 
 /* Whatever was the identity, from here on there is none; a savepoint brings it back. */
@@ -194,31 +187,28 @@ leave(void)
 }
 
 static void
-take(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
+take(const ApiKey *secret, const VerdictRequest *asked, Verdict *verdict)
 {
+	VerdictRequest request = *asked;
+	Identity   *identity = NULL;
 	LOCKTAG		tag;
-	StoreReader reader;
-	Identity   *identity;
 
-	/* Locked before it is verified, so that a wait that begins after a revocation misses nobody. */
+	/*
+	 * Locked before it is verified, so that a wait that begins after a
+	 * revocation misses nobody.
+	 */
 	set_lock_tag(&tag, secret);
 	(void) LockAcquire(&tag, ShareLock, false, false);
-	store_reader_begin_brief(&reader, request->with_meta);
-	identity = verify(&reader, secret, request, verdict);
-	if (unlikely(store_reader_is_outdated(&reader)))
-	{
-		store_reader_begin_anew(&reader);
-		identity = verify(&reader, secret, request, verdict);
-	}
-	store_reader_end(&reader);
-	verdict_count(request, verdict);
-	if (identity != NULL)
+	request.when_valid = describe;
+	request.context = &identity;
+	verdict_reach(secret, &request, verdict);
+	if (verdict->code == VERDICT_VALID)
 	{
 		keep_lock(&tag);
 		push(identity);
 	}
 	else
-		(void) LockRelease(&tag, ShareLock, false);	/* nobody need wait for who was refused */
+		(void) LockRelease(&tag, ShareLock, false);	/* nobody need wait for a key that was refused */
 }
 
 void
@@ -226,7 +216,7 @@ identity_take(Datum key, bool null, const VerdictRequest *request, Verdict *verd
 {
 	ApiKey		secret;
 
-	if (verdict_begin(key, null, &secret, verdict))
+	if (verdict_parse(key, null, &secret, verdict))
 		take(&secret, request, verdict);
 	if (verdict->code != VERDICT_VALID)
 		leave();
@@ -295,7 +285,7 @@ identity_assume_key(PG_FUNCTION_ARGS)
 
 	verify_prepare(fcinfo);
 	verify_request(fcinfo, &request);
-	if (!PG_ARGISNULL(0) && verdict_begin_handle(PG_GETARG_APIKEY_P(0), &verdict))
+	if (!PG_ARGISNULL(0))
 		take(PG_GETARG_APIKEY_P(0), &request, &verdict);
 	raise_unless_valid(&verdict);
 	return answer(fcinfo, &verdict);

@@ -66,8 +66,7 @@ static bool
 report_key(const text *key_id, const ApiKey *secret, text *source)
 {
 	SpiOwner	spi;
-	VerdictRequest nothing = {0};
-	StoreReader reader;
+	VerdictRequest nothing = {.uncounted = true};
 	Verdict		verdict;
 	KeyFacts	facts;
 
@@ -78,9 +77,7 @@ report_key(const text *key_id, const ApiKey *secret, text *source)
 		spi_owner_end(&spi);
 		return false;
 	}
-	store_reader_begin(&reader);
-	verdict_reach(&reader, secret, &nothing, &verdict);
-	store_reader_end(&reader);
+	verdict_reach(secret, &nothing, &verdict);
 
 	/* The key may have been rolled while we waited for its row. */
 	if (!crypto_equal(&facts.secret, secret, sizeof(ApiKey)))

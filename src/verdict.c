@@ -239,9 +239,8 @@ judge_family(StoreReader *reader, const KeyFacts *facts, TimestampTz now)
 	return Min(code, parent_code);
 }
 
-void
-verdict_reach(StoreReader *reader, const ApiKey *secret, const VerdictRequest *request,
-			  Verdict *verdict)
+static void
+reach(StoreReader *reader, const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
 {
 	verdict->code = VERDICT_VALID;
 	verdict->retired = !store_key_by_secret(reader, secret, &verdict->facts);
@@ -252,49 +251,33 @@ verdict_reach(StoreReader *reader, const ApiKey *secret, const VerdictRequest *r
 		verdict->code = judge_family(reader, &verdict->facts, verdict->at);
 	if (verdict->code == VERDICT_VALID)
 		verdict->code = judge_request(reader, &verdict->facts, request);
+	if (verdict->code == VERDICT_VALID && request->when_valid != NULL)
+		request->when_valid(reader, secret, &verdict->facts, request->context);
 }
 
 void
-verdict_count(const VerdictRequest *request, const Verdict *verdict)
+verdict_reach(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
 {
-	if (verdict->code >= VERDICT_ROLLED)
+	StoreReader reader;
+
+	verdict->code = VERDICT_STALE_STANDBY;
+	if (standby_is_stale())
+		return;
+	store_reader_begin_brief(&reader, request->with_meta);
+	reach(&reader, secret, request, verdict);
+	if (unlikely(store_reader_is_outdated(&reader)))
+	{
+		store_reader_begin_anew(&reader);
+		reach(&reader, secret, request, verdict);
+	}
+	store_reader_end(&reader);
+	if (verdict->code >= VERDICT_ROLLED && !request->uncounted)
 		usage_count(&verdict->facts.id, verdict->code == VERDICT_VALID, verdict->retired,
 					verdict->at, request->client);
 }
 
-static void
-present(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
-{
-	StoreReader reader;
-
-	store_reader_begin_brief(&reader, request->with_meta);
-	verdict_reach(&reader, secret, request, verdict);
-	if (unlikely(store_reader_is_outdated(&reader)))
-	{
-		store_reader_begin_anew(&reader);
-		verdict_reach(&reader, secret, request, verdict);
-	}
-	store_reader_end(&reader);
-	verdict_count(request, verdict);
-}
-
 bool
-verdict_begin_handle(const ApiKey *secret, Verdict *verdict)
-{
-	hints_prefetch(secret);
-	verdict->code = VERDICT_STALE_STANDBY;
-	return !standby_is_stale();
-}
-
-void
-verdict_of_handle(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
-{
-	if (verdict_begin_handle(secret, verdict))
-		present(secret, request, verdict);
-}
-
-bool
-verdict_begin(Datum key, bool null, ApiKey *secret, Verdict *verdict)
+verdict_parse(Datum key, bool null, ApiKey *secret, Verdict *verdict)
 {
 	text	   *value;
 	KeyFormatError error;
@@ -313,15 +296,6 @@ verdict_begin(Datum key, bool null, ApiKey *secret, Verdict *verdict)
 	}
 	if (error != KEY_FORMAT_OK)
 		return false;
-	return verdict_begin_handle(secret, verdict);
-}
-
-void
-verdict_of_text(Datum key, bool null, const VerdictRequest *request, Verdict *verdict)
-{
-	ApiKey		secret;
-
-	if (!verdict_begin(key, null, &secret, verdict))
-		return;
-	present(&secret, request, verdict);
+	hints_prefetch(secret);
+	return true;
 }

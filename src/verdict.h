@@ -33,6 +33,10 @@ typedef enum VerdictCode
 	VERDICT_VALID
 } VerdictCode;
 
+/* Called for a valid key, by the reader that found it; where that was outdated, twice */
+typedef void (*VerdictWhenValid) (StoreReader *reader, const ApiKey *secret,
+								  const KeyFacts *facts, void *context);
+
 /* What is asked of a key; NULL pointers and an invalid mode: not asked. */
 typedef struct VerdictRequest
 {
@@ -41,6 +45,9 @@ typedef struct VerdictRequest
 	const text *object_id;
 	Oid			mode;
 	bool		with_meta;		/* the answer hands out the key's meta */
+	bool		uncounted;		/* the key is judged, but not presented */
+	VerdictWhenValid when_valid;	/* or NULL */
+	void	   *context;		/* for that one */
 } VerdictRequest;
 
 typedef struct Verdict
@@ -62,21 +69,10 @@ extern bool verdict_covers_network(const inet *network, const inet *asked);
 /* Is it the code of a living key that may not do what was asked of it? */
 extern bool verdict_is_denial(VerdictCode code);
 
-/*
- * The handle of a plaintext key, which may be toasted.  False, with the
- * verdict, where there is nothing to look up.
- */
-extern bool verdict_begin(Datum key, bool null, ApiKey *secret, Verdict *verdict);
+/* The handle of a plaintext key, which may be toasted; false, with the verdict, for anything else */
+extern bool verdict_parse(Datum key, bool null, ApiKey *secret, Verdict *verdict);
 
-/* Likewise where the handle is there already */
-extern bool verdict_begin_handle(const ApiKey *secret, Verdict *verdict);
-
-extern void verdict_of_text(Datum key, bool null, const VerdictRequest *request, Verdict *verdict);
-extern void verdict_of_handle(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict);
-
-/* Within a reader of the caller's, who counts it where the key is presented */
-extern void verdict_reach(StoreReader *reader, const ApiKey *secret,
-						  const VerdictRequest *request, Verdict *verdict);
-extern void verdict_count(const VerdictRequest *request, const Verdict *verdict);
+/* Judges a key as of now, and counts that. */
+extern void verdict_reach(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict);
 
 #endif							/* FALUKEYS_VERDICT_H */

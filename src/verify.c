@@ -58,6 +58,7 @@ verify_verdict_datum(FunctionCallInfo fcinfo, const Verdict *verdict)
 void
 verify_request(FunctionCallInfo fcinfo, VerdictRequest *request)
 {
+	memset(request, 0, sizeof(VerdictRequest));
 	request->permission = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
 	request->client = PG_ARGISNULL(2) ? NULL : PG_GETARG_INET_PP(2);
 	request->object_id = PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3);
@@ -70,10 +71,12 @@ verify_key(PG_FUNCTION_ARGS)
 {
 	VerdictRequest request;
 	Verdict		verdict;
+	ApiKey		secret;
 
 	verify_prepare(fcinfo);
 	verify_request(fcinfo, &request);
-	verdict_of_text(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request, &verdict);
+	if (verdict_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &secret, &verdict))
+		verdict_reach(&secret, &request, &verdict);
 	return verify_verdict_datum(fcinfo, &verdict);
 }
 
@@ -90,9 +93,11 @@ verify_key_allows(PG_FUNCTION_ARGS)
 {
 	VerdictRequest request;
 	Verdict		verdict;
+	ApiKey		secret;
 
 	short_request(fcinfo, &request);
-	verdict_of_text(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request, &verdict);
+	if (verdict_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &secret, &verdict))
+		verdict_reach(&secret, &request, &verdict);
 	PG_RETURN_BOOL(verdict.code == VERDICT_VALID);
 }
 
@@ -105,6 +110,6 @@ verify_handle_allows(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 	short_request(fcinfo, &request);
-	verdict_of_handle(PG_GETARG_APIKEY_P(0), &request, &verdict);
+	verdict_reach(PG_GETARG_APIKEY_P(0), &request, &verdict);
 	PG_RETURN_BOOL(verdict.code == VERDICT_VALID);
 }
