@@ -80,6 +80,30 @@ SELECT falukeys.deauthenticate();
 SELECT falukeys.current_key_kind() AS kind;
 COMMIT;
 SELECT falukeys.current_key_id();
+-- It is an identity as any other: isolated tables show its rows, and a temporary key that it makes lives as long as it does.
+RESET ROLE;
+CREATE TABLE assume.message (workspace_id text NOT NULL, mode falukeys.key_mode NOT NULL, body text);
+SELECT falukeys.isolate_table('assume.message', read_permission => 'assumed');
+GRANT SELECT, INSERT ON assume.message TO assume_worker;
+SET ROLE assume_worker;
+BEGIN;
+SELECT valid FROM falukeys.assume_key((SELECT handle FROM assume.job WHERE name = 'test'));
+INSERT INTO assume.message (body) VALUES ('of test') RETURNING workspace_id = :'workspace' AS workspace, mode, body;
+SELECT key AS minted FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}') \gset
+SELECT valid FROM falukeys.assume_key((SELECT handle FROM assume.job WHERE name = 'live'));
+SELECT count(*) AS of_live FROM assume.message;
+SELECT valid FROM falukeys.assume_key((SELECT handle FROM assume.job WHERE name = 'restricted'), 'assumed', '10.1.1.1');
+SELECT count(*) AS of_test FROM assume.message;
+COMMIT;
+SELECT count(*) AS of_no_one FROM assume.message;
+RESET ROLE;
+BEGIN;
+SELECT code FROM falukeys.verify_key(:'minted', object_id => 'object');
+SELECT falukeys.revoke_key(id) FROM assume.job WHERE name = 'test';
+SELECT code FROM falukeys.verify_key(:'minted', object_id => 'object');
+SELECT assume.outcome('test');
+ROLLBACK;
+SET ROLE assume_worker;
 \set VERBOSITY default
 SELECT valid FROM falukeys.assume_key(NULL);
 SELECT valid FROM falukeys.assume_key((SELECT handle FROM assume.job WHERE name = 'rolled'));

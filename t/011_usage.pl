@@ -134,7 +134,8 @@ sub test_functions
 	my ($bad, $bad_key) = new_key($node, $workspace, ", networks => '{192.0.2.0/24}'");
 	my $uses = 0;
 
-	foreach my $call ("verify_key('<KEY>')", "key_allows('<KEY>', NULL, NULL)", "handle_allows(falukeys.apikey_of('<KEY>'), NULL, NULL)", "authenticate('<KEY>')", 'authenticate_request()')
+	foreach my $call ("verify_key('<KEY>')", "key_allows('<KEY>', NULL, NULL)", "handle_allows(falukeys.apikey_of('<KEY>'), NULL, NULL)", "authenticate('<KEY>')",
+		"try_authenticate('<KEY>')", "assume_key(falukeys.apikey_of('<KEY>'))", 'authenticate_request()')
 	{
 		my $request = q(SELECT set_config('request.headers', '{"x-api-key": "<KEY>"}', false));
 
