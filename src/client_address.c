@@ -15,6 +15,7 @@
 #include "fmgr.h"
 
 #include "client_address.h"
+#include "compat.h"
 
 /* Also with a zone and a port */
 #define MAX_NODE_LENGTH		128
