@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 
 #include "apikey.h"
+#include "compat.h"
 #include "texts.h"
 
 /*
