@@ -417,7 +417,7 @@ level_of(Oid access)
 	int			level = catalog_label_among(access, labels, lengthof(labels));
 
 	if (level == lengthof(labels))
-		argument_refuse("access", "verifier, operator, manager or delegate");
+		ARGUMENT_REFUSE("argument \"%s\" must be verifier, operator, manager or delegate", "access");
 	return (AccessLevel) level;
 }
 

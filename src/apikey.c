@@ -170,7 +170,7 @@ apikey_in(PG_FUNCTION_ARGS)
 		ereturn(fcinfo->context, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s", "apikey"),
-				 errdetail("%s", key_format_explain(error)),
+				 errdetail("%s", _(key_format_explain(error))),
 				 errhint("Give a plaintext key, or the form in which an apikey is shown.")));
 	PG_RETURN_POINTER(key);
 }
@@ -333,7 +333,7 @@ apikey_of_text(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("argument \"%s\" is not a plaintext key", "key"),
-				 errdetail("%s", key_format_explain(error))));
+				 errdetail("%s", _(key_format_explain(error)))));
 	PG_RETURN_POINTER(key);
 }
 

@@ -27,21 +27,10 @@ argument_shown(const text *value)
 }
 
 void
-argument_refuse(const char *name, const char *allowed)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("argument \"%s\" must be %s", name, allowed)));
-	pg_unreachable();
-}
-
-void
 argument_require(FunctionCallInfo fcinfo, int number, const char *name)
 {
 	if (PG_ARGISNULL(number))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"%s\" must not be null", name)));
+		ARGUMENT_REFUSE("argument \"%s\" must not be null", name);
 }
 
 text *
@@ -58,14 +47,14 @@ argument_check_length(const char *name, const text *value, int limit)
 
 	/* A character has at least one byte, so short texts need no counting. */
 	if (length > limit && pg_mbstrlen_with_len(VARDATA_ANY(value), length) > limit)
-		argument_refuse(name, psprintf("at most %d characters long", limit));
+		ARGUMENT_REFUSE("argument \"%s\" must be at most %d characters long", name, limit);
 }
 
 void
 argument_check_meta(const char *name, Datum value)
 {
 	if (toast_raw_datum_size(value) - VARHDRSZ > ARGUMENT_MAX_META)
-		argument_refuse(name, psprintf("at most %d kB large", ARGUMENT_MAX_META / 1024));
+		ARGUMENT_REFUSE("argument \"%s\" must be at most %d kB large", name, ARGUMENT_MAX_META / 1024);
 }
 
 text *
@@ -93,7 +82,8 @@ argument_stored_array(FunctionCallInfo fcinfo, int number, const char *name)
 		return NULL;
 	array = PG_GETARG_ARRAYTYPE_P(number);
 	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) > ARGUMENT_MAX_ELEMENTS)
-		argument_refuse(name, psprintf("an array of at most %d elements", ARGUMENT_MAX_ELEMENTS));
+		ARGUMENT_REFUSE("argument \"%s\" must be an array of at most %d elements",
+						name, ARGUMENT_MAX_ELEMENTS);
 	if (ARR_ELEMTYPE(array) != TEXTOID)
 		return array;
 
@@ -103,8 +93,8 @@ argument_stored_array(FunctionCallInfo fcinfo, int number, const char *name)
 		if (!nulls[i] &&
 			pg_mbstrlen_with_len(VARDATA_ANY(DatumGetPointer(elements[i])),
 								 VARSIZE_ANY_EXHDR(DatumGetPointer(elements[i]))) > ARGUMENT_MAX_NAME)
-			argument_refuse(name, psprintf("an array of texts of at most %d characters each",
-										   ARGUMENT_MAX_NAME));
+			ARGUMENT_REFUSE("argument \"%s\" must be an array of texts of at most %d characters each",
+							name, ARGUMENT_MAX_NAME);
 	}
 	return array;
 }
@@ -130,6 +120,6 @@ argument_role(FunctionCallInfo fcinfo, int number, const char *name)
 	argument_require(fcinfo, number, name);
 	role = PG_GETARG_OID(number);
 	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
-		argument_refuse(name, "an existing role");
+		ARGUMENT_REFUSE("argument \"%s\" must be an existing role", name);
 	return role;
 }

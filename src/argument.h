@@ -15,7 +15,11 @@
 /* Text that came from a caller, as it may stand in a message */
 extern const char *argument_shown(const text *value);
 
-pg_noreturn extern void argument_refuse(const char *name, const char *allowed);
+/* 22023, with a whole sentence, as errmsg takes it, that names the argument and what is allowed */
+#define ARGUMENT_REFUSE(...) \
+	ereport(ERROR, \
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), \
+			 errmsg(__VA_ARGS__)))
 
 /*
  * Limits of what callers store: texts and names in characters, arrays in
@@ -38,6 +42,9 @@ extern ArrayType *argument_stored_array(FunctionCallInfo fcinfo, int number, con
 extern Datum argument_stored_meta(FunctionCallInfo fcinfo, int number, const char *name);
 
 extern Oid	argument_role(FunctionCallInfo fcinfo, int number, const char *name);
+
+/* Of before; ARGUMENT_REFUSE takes its place */
+#define argument_refuse(name, allowed) ARGUMENT_REFUSE("argument \"%s\" must be " allowed, name)
 
 /* The names that texts.h had, until nothing uses them any more */
 #include "texts.h"

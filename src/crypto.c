@@ -28,14 +28,14 @@ crypto_failed(const char *what)
 	ERR_clear_error();
 	ereport(ERROR,
 			(errcode(ERRCODE_INTERNAL_ERROR),
-			 errmsg("OpenSSL could not %s", what)));
+			 errmsg_internal("%s", what)));
 }
 
 void
 crypto_random(void *buffer, size_t length)
 {
 	if (RAND_priv_bytes(buffer, (int) length) != 1)
-		crypto_failed("generate random bytes");
+		crypto_failed("OpenSSL could not generate random bytes");
 }
 
 /* Uniform base62 characters, not terminated. */
@@ -76,7 +76,7 @@ crypto_sha256(const void *data, size_t length, uint8 digest[CRYPTO_DIGEST_LENGTH
 		EVP_DigestInit_ex2(context, sha256, NULL) != 1 ||
 		EVP_DigestUpdate(context, data, length) != 1 ||
 		EVP_DigestFinal_ex(context, digest, NULL) != 1)
-		crypto_failed("compute a SHA-256 digest");
+		crypto_failed("OpenSSL could not compute a SHA-256 digest");
 }
 
 bool
@@ -109,7 +109,7 @@ crypto_derive(const uint8 key[CRYPTO_KEY_LENGTH], const char *info,
 	EVP_KDF_CTX_free(context);
 	EVP_KDF_free(hkdf);
 	if (!derived)
-		crypto_failed("derive a key");
+		crypto_failed("OpenSSL could not derive a key");
 }
 
 void
@@ -130,7 +130,7 @@ crypto_seal(const uint8 key[CRYPTO_KEY_LENGTH], const uint8 nonce[CRYPTO_NONCE_L
 		EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, CRYPTO_TAG_LENGTH, tag) == 1;
 	EVP_CIPHER_CTX_free(context);
 	if (!sealed)
-		crypto_failed("encrypt a secret");
+		crypto_failed("OpenSSL could not encrypt a secret");
 }
 
 bool
@@ -158,6 +158,6 @@ crypto_open(const uint8 key[CRYPTO_KEY_LENGTH], const uint8 nonce[CRYPTO_NONCE_L
 	if (!authentic)
 		crypto_cleanse(plaintext, length);
 	if (!prepared)
-		crypto_failed("decrypt a secret");
+		crypto_failed("OpenSSL could not decrypt a secret");
 	return authentic;
 }

@@ -154,16 +154,6 @@ guards_has_pass(GuardPass pass)
 }
 
 void
-guards_refuse(const char *what, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("%s", what),
-			 hint ? errhint("%s", hint) : 0));
-	pg_unreachable();
-}
-
-void
 guards_require_unchanged(TriggerRow *row, int count, const char *const *columns)
 {
 	for (int i = 0; i < count; i++)
@@ -246,9 +236,11 @@ guards_refuse_change(PG_FUNCTION_ARGS)
 		return trigger_row_result(&row);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("rows of table \"%s\" cannot be %s",
-					RelationGetRelationName(row.trigger->tg_relation),
-					trigger_row_is_update(&row) ? "updated" : "deleted")));
+			 row_is_update(&row) ?
+			 errmsg("rows of table \"%s\" cannot be updated",
+					RelationGetRelationName(row.trigger->tg_relation)) :
+			 errmsg("rows of table \"%s\" cannot be deleted",
+					RelationGetRelationName(row.trigger->tg_relation))));
 	return PointerGetDatum(NULL);
 }
 
@@ -367,7 +359,7 @@ guards_events_before(PG_FUNCTION_ARGS)
 	if (trigger_row_is_null(&row, "id"))
 		trigger_row_set(&row, "id", Int64GetDatum(events_take_number()));
 	else if (!events_may_have(DatumGetInt64(trigger_row_value(&row, "id", &null))))
-		argument_refuse("id", "left out, so that the event gets the next number");
+		ARGUMENT_REFUSE("argument \"%s\" must be left out, so that the event gets the next number", "id");
 	return trigger_row_result(&row);
 }
 

@@ -33,8 +33,15 @@ extern bool guards_has_pass(GuardPass pass);
 	guards_run_with_pass(pass, sql, lengthof(((const Parameter[]) {__VA_ARGS__})), \
 						 (const Parameter[]) {__VA_ARGS__})
 
-/* 55000; what and hint complete the sentence. */
-pg_noreturn extern void guards_refuse(const char *what, const char *hint);
+/* 55000, with a message and a hint */
+#define GUARDS_REFUSE(message, hint) \
+	ereport(ERROR, \
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), \
+			 errmsg(message), \
+			 errhint(hint)))
+
+/* Of before */
+#define guards_refuse(message, hint) GUARDS_REFUSE(message, hint)
 
 extern void guards_require_unchanged(TriggerRow *row, int count, const char *const *columns);
 

@@ -40,7 +40,7 @@ row_secret(TriggerRow *row)
 	Datum		value = trigger_row_value(row, "secret", &null);
 
 	if (null)
-		guards_refuse("a key needs a secret", "Create it with falukeys.create_key().");
+		GUARDS_REFUSE("a key needs a secret", "Create it with falukeys.create_key().");
 	return DatumGetApiKeyP(value);
 }
 
@@ -57,7 +57,7 @@ fill_from_secret(TriggerRow *row, const char *column, Oid value)
 	if (null)
 		trigger_row_set(row, column, ObjectIdGetDatum(value));
 	else if (DatumGetObjectId(given) != value)
-		argument_refuse(column, "that of the secret");
+		ARGUMENT_REFUSE("argument \"%s\" must be that of the secret", column);
 }
 
 static void
@@ -70,14 +70,14 @@ check_public_key(TriggerRow *row, const ApiKey *secret)
 	{
 		/* Where only the digest is known */
 		if (secret->kind == 'p' && !trigger_row_boolean(row, "imported"))
-			argument_refuse("public_key", "the text of the key");
+			ARGUMENT_REFUSE("argument \"%s\" must be the text of the key", "public_key");
 		return;
 	}
 	if (secret->kind != 'p')
-		argument_refuse("public_key", "null for a key that is not public");
+		ARGUMENT_REFUSE("argument \"%s\" must be null for a key that is not public", "public_key");
 	if (apikey_from_text(VARDATA_ANY(plain), VARSIZE_ANY_EXHDR(plain), &handle) != KEY_FORMAT_OK ||
 		!crypto_equal(&handle, secret, sizeof(ApiKey)))
-		argument_refuse("public_key", "the text of the key whose digest the secret is");
+		ARGUMENT_REFUSE("argument \"%s\" must be the text of the key whose digest the secret is", "public_key");
 }
 
 /* A missing parent may be restored later.  Until then the key does not verify. */
@@ -89,18 +89,18 @@ check_parent(TriggerRow *row, const ApiKey *secret)
 	KeyFacts	facts;
 
 	if (null != trigger_row_is_null(row, "parent_key_id"))
-		argument_refuse("parent_secret", "given with \"parent_key_id\"");
+		ARGUMENT_REFUSE("argument \"%s\" must be given with \"parent_key_id\"", "parent_secret");
 	if (null)
 		return;
 	if (secret->kind != 't')
-		argument_refuse("parent_secret", "null for a key that is not temporary");
+		ARGUMENT_REFUSE("argument \"%s\" must be null for a key that is not temporary", "parent_secret");
 	if (DatumGetApiKeyP(parent)->kind != 's' || DatumGetApiKeyP(parent)->mode != secret->mode)
-		argument_refuse("parent_secret", "a secret key of the same mode");
+		ARGUMENT_REFUSE("argument \"%s\" must be a secret key of the same mode", "parent_secret");
 	if (!trigger_row_is_null(row, "workspace_id") &&
 		store_read_key(trigger_row_text(row, "parent_key_id"), &facts) &&
 		(facts.secret.kind != 's' || facts.secret.mode != secret->mode ||
 		 !identifier_equals(&facts.workspace_id, trigger_row_text(row, "workspace_id"))))
-		argument_refuse("parent_key_id", "a secret key of the same workspace and mode");
+		ARGUMENT_REFUSE("argument \"%s\" must be a secret key of the same workspace and mode", "parent_key_id");
 }
 
 /* Rules of a row by itself */
@@ -109,10 +109,10 @@ check_row(TriggerRow *row, const ApiKey *secret)
 {
 	if (secret->kind == 'p' &&
 		(trigger_row_boolean(row, "permissions_restricted") || trigger_row_boolean(row, "networks_restricted")))
-		guards_refuse("a public key cannot be restricted",
+		GUARDS_REFUSE("a public key cannot be restricted",
 					  "It only identifies its workspace.");
 	if (secret->kind == 't' && trigger_row_is_null(row, "expires_at"))
-		argument_refuse("expires_at", "set for a temporary key");
+		ARGUMENT_REFUSE("argument \"%s\" must be set for a temporary key", "expires_at");
 	check_public_key(row, secret);
 }
 
@@ -126,7 +126,7 @@ prepare_insert(TriggerRow *row)
 	if (trigger_row_is_null(row, "id"))
 	{
 		if (secret->kind == 't')
-			guards_refuse("a temporary key cannot be registered",
+			GUARDS_REFUSE("a temporary key cannot be registered",
 						  "Create one with falukeys.create_temporary_key().");
 		id = identifier_generate(IDENTIFIER_KEY);
 		trigger_row_set(row, "id", PointerGetDatum(id));
@@ -134,7 +134,10 @@ prepare_insert(TriggerRow *row)
 		trigger_row_set(row, "imported", BoolGetDatum(true));
 	}
 	else if (!identifier_is_valid(IDENTIFIER_KEY, trigger_row_text(row, "id")))
-		argument_refuse("id", "an id as falukeys makes them; leave it out for a new key");
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be an id as falukeys makes them", "id"),
+				 errhint("Leave it out for a new key.")));
 
 	fill_from_secret(row, "kind", catalog_kind_oid(secret->kind));
 	fill_from_secret(row, "mode", catalog_mode_oid(secret->mode));
@@ -145,7 +148,7 @@ prepare_insert(TriggerRow *row)
 	/* A restored key may belong to a workspace that has been closed since. */
 	if (secret->mode == 'l' && !trigger_row_is_null(row, "workspace_id") &&
 		store_read_workspace(trigger_row_text(row, "workspace_id"), &workspace) && !workspace.approved)
-		guards_refuse("a workspace that was never approved has test keys only",
+		GUARDS_REFUSE("a workspace that was never approved has test keys only",
 					  "Approve it with falukeys.approve_workspace().");
 	if (digest_is_in_keys(secret, NULL))
 		registration_report_duplicate();
@@ -187,9 +190,9 @@ check_validity_change(TriggerRow *row, const ApiKey *secret)
 	TimestampTz after = end_of(value, null);
 
 	if (before <= GetCurrentTimestamp() && after != before)
-		guards_refuse("an expired key cannot be revived", "Create another key.");
+		GUARDS_REFUSE("an expired key cannot be revived", "Create another key.");
 	if (secret->kind == 't' && after > before)
-		guards_refuse("a temporary key cannot be extended", "Create another one.");
+		GUARDS_REFUSE("a temporary key cannot be extended", "Create another one.");
 }
 
 static void
@@ -200,7 +203,7 @@ check_ends_stay(TriggerRow *row)
 	for (int i = 0; i < (int) lengthof(ends); i++)
 	{
 		if (!trigger_row_was_null(row, ends[i]) && trigger_row_differs(row, ends[i]))
-			guards_refuse("a key that ended for good stays so", "Create another key.");
+			GUARDS_REFUSE("a key that ended for good stays so", "Create another key.");
 	}
 }
 
@@ -218,7 +221,7 @@ guards_keys_before(PG_FUNCTION_ARGS)
 	if (trigger_row_is_delete(&row))
 	{
 		if (!guards_has_pass(GUARD_PASS_PURGE))
-			guards_refuse("keys are not deleted", "Revoke the key with falukeys.revoke_key().");
+			GUARDS_REFUSE("keys are not deleted", "Revoke the key with falukeys.revoke_key().");
 		return trigger_row_result(&row);
 	}
 
@@ -341,7 +344,7 @@ require_past(TriggerRow *row, const char *column)
 	TimestampTz value = DatumGetTimestampTz(trigger_row_value(row, column, &null));
 
 	if (!null && value > GetCurrentTimestamp() + USECS_PER_DAY)
-		argument_refuse(column, "in the past");
+		ARGUMENT_REFUSE("argument \"%s\" must be in the past", column);
 }
 
 /* As verification sees it: a report after the end of the grace changes nothing. */
@@ -365,7 +368,7 @@ check_is_of_key(TriggerRow *row)
 	if (!trigger_row_is_null(row, "key_id") &&
 		store_read_key(trigger_row_text(row, "key_id"), &facts) &&
 		(facts.secret.kind != secret->kind || facts.secret.mode != secret->mode))
-		argument_refuse("secret", "of the kind and mode of its key");
+		ARGUMENT_REFUSE("argument \"%s\" must be of the kind and mode of its key", "secret");
 }
 
 /* Could a roll have made this row?  A restored row was made by one. */
@@ -385,7 +388,7 @@ check_grace(TriggerRow *row)
 		return;
 	require_past(row, "retired_at");
 	if (valid_until > retired_at + GUARDS_MAX_GRACE_DAYS * USECS_PER_DAY)
-		argument_refuse("valid_until", "at most 30 days after \"retired_at\"");
+		ARGUMENT_REFUSE("argument \"%s\" must be at most 30 days after \"retired_at\"", "valid_until");
 }
 
 Datum
@@ -409,10 +412,10 @@ guards_retired_before(PG_FUNCTION_ARGS)
 	guards_require_unchanged(&row, lengthof(fixed), fixed);
 	if (DatumGetTimestampTz(trigger_row_value(&row, "valid_until", &null)) >
 		DatumGetTimestampTz(trigger_row_old_value(&row, "valid_until", &null)))
-		guards_refuse("the grace of a retired secret is never extended",
+		GUARDS_REFUSE("the grace of a retired secret is never extended",
 					  "Use the secret that replaced it.");
 	if (!trigger_row_was_null(&row, "compromised_at") && trigger_row_differs(&row, "compromised_at"))
-		guards_refuse("a secret that was reported stays so", NULL);
+		GUARDS_REFUSE("a secret that was reported as compromised stays so", "Use the secret that replaced it.");
 	require_past(&row, "compromised_at");
 	return trigger_row_result(&row);
 }
@@ -491,7 +494,7 @@ guards_sealed_before(PG_FUNCTION_ARGS)
 	saved_in = trigger_row_text(&row, "first_saved_in");
 	if (null || !vault_seal_is_valid(DatumGetByteaPP(seal)) ||
 		(saved_in != NULL && VARSIZE_ANY_EXHDR(saved_in) != VAULT_SAVED_IN_LENGTH))
-		guards_refuse("this is no sealed secret", "Only a restore inserts into this table.");
+		GUARDS_REFUSE("this is no sealed secret", "Only a restore inserts into this table.");
 	vault_seal_arrives(DatumGetByteaPP(seal));
 	return trigger_row_result(&row);
 }
@@ -536,9 +539,9 @@ guards_restrictions_before(PG_FUNCTION_ARGS)
 	if (!store_read_key(trigger_row_text(&row, "key_id"), &facts))
 		return trigger_row_result(&row);	/* its foreign key says so */
 	if (facts.secret.kind == 'p')
-		guards_refuse("a public key cannot be restricted", "It only identifies its workspace.");
+		GUARDS_REFUSE("a public key cannot be restricted", "It only identifies its workspace.");
 	if (for_objects && facts.secret.kind != 't')
-		guards_refuse("only a temporary key is for certain objects",
+		GUARDS_REFUSE("only a temporary key is for certain objects",
 					  "Create one with falukeys.create_temporary_key().");
 	if (!for_objects)
 		set_restricted(&row, &facts);

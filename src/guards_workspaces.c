@@ -30,7 +30,7 @@ state_in(TriggerRow *row, bool old, const char *column)
 	Datum		value = old ? trigger_row_old_value(row, column, &null) : trigger_row_value(row, column, &null);
 
 	if (null)
-		argument_refuse(column, "a workspace_state");
+		ARGUMENT_REFUSE("argument \"%s\" must be a workspace_state", column);
 	return catalog_workspace_state(DatumGetObjectId(value));
 }
 
@@ -42,7 +42,7 @@ require_known_state(TriggerRow *row)
 	Datum		state = trigger_row_value(row, "state", &null);
 
 	if (!null && !catalog_knows_workspace_state(DatumGetObjectId(state)))
-		argument_refuse("state", "pending, approved, suspended or closed");
+		ARGUMENT_REFUSE("argument \"%s\" must be pending, approved, suspended or closed", "state");
 }
 
 static void
@@ -51,7 +51,7 @@ prepare_new(TriggerRow *row)
 	text	   *id = identifier_generate(IDENTIFIER_WORKSPACE);
 
 	if (state_in(row, false, "state") != WORKSPACE_PENDING)
-		guards_refuse("a new workspace is pending",
+		GUARDS_REFUSE("a new workspace is pending",
 					  "Approve it once it exists, with falukeys.approve_workspace().");
 	trigger_row_set(row, "id", PointerGetDatum(id));
 	trigger_row_set_null(row, "approved_at");
@@ -65,7 +65,10 @@ prepare_insert(TriggerRow *row)
 	if (trigger_row_is_null(row, "id"))
 		prepare_new(row);
 	else if (!identifier_is_valid(IDENTIFIER_WORKSPACE, trigger_row_text(row, "id")))
-		argument_refuse("id", "an id as falukeys makes them; leave it out for a new workspace");
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be an id as falukeys makes them", "id"),
+				 errhint("Leave it out for a new workspace.")));
 	guards_fill_creation(row);
 	if (trigger_row_is_null(row, "state_changed_at"))
 	{
@@ -80,17 +83,17 @@ static void
 check_transition(TriggerRow *row, WorkspaceState from, WorkspaceState to)
 {
 	if (from == WORKSPACE_CLOSED)
-		guards_refuse("the workspace is closed", "Create another one.");
+		GUARDS_REFUSE("the workspace is closed", "Create another one.");
 	if (to == WORKSPACE_CLOSED || (to == WORKSPACE_SUSPENDED && from != WORKSPACE_SUSPENDED))
 		return;
 	if (from == WORKSPACE_SUSPENDED)
 	{
 		if (to != state_in(row, true, "suspended_from"))
-			guards_refuse("the workspace is suspended",
+			GUARDS_REFUSE("the workspace is suspended",
 						  "Resume it first, with falukeys.resume_workspace().");
 	}
 	else if (to == WORKSPACE_PENDING)
-		guards_refuse("a workspace that was approved does not become pending again",
+		GUARDS_REFUSE("a workspace that was approved does not become pending again",
 					  "Suspend it with falukeys.suspend_workspace().");
 }
 
@@ -218,7 +221,7 @@ require_known_role(TriggerRow *row)
 	Datum		role = trigger_row_value(row, "role", &null);
 
 	if (!null && catalog_workspace_role(DatumGetObjectId(role)) == WORKSPACE_NO_ROLE)
-		argument_refuse("role", "administrator, developer or member");
+		ARGUMENT_REFUSE("argument \"%s\" must be administrator, developer or member", "role");
 }
 
 /*
@@ -243,7 +246,7 @@ require_another_administrator(const text *workspace, Datum member)
 						   (Parameter) {REGROLEOID, member, false});
 	spi_owner_end(&spi);
 	if (others == 0)
-		guards_refuse("the last administrator of a workspace is neither removed nor demoted",
+		GUARDS_REFUSE("the last administrator of a workspace is neither removed nor demoted",
 					  "Add another administrator first, with falukeys.add_member().");
 }
 
@@ -262,7 +265,7 @@ guards_members_before(PG_FUNCTION_ARGS)
 	{
 		member = trigger_row_value(&row, "member", &null);
 		if (!null && !SearchSysCacheExists1(AUTHOID, member))
-			argument_refuse("member", "an existing role");
+			ARGUMENT_REFUSE("argument \"%s\" must be an existing role", "member");
 		return trigger_row_result(&row);
 	}
 

@@ -142,7 +142,7 @@ find_target(FunctionCallInfo fcinfo, Target *target)
 	target->table = PG_GETARG_OID(0);
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(target->table));
 	if (!HeapTupleIsValid(tuple))
-		argument_refuse("target", "an existing table");
+		ARGUMENT_REFUSE("argument \"%s\" must be an existing table", "target");
 	class = (Form_pg_class) GETSTRUCT(tuple);
 	target->owner = class->relowner;
 	if (!has_privs_of_role(GetUserId(), target->owner))
@@ -150,7 +150,7 @@ find_target(FunctionCallInfo fcinfo, Target *target)
 	if ((class->relkind != RELKIND_RELATION && class->relkind != RELKIND_PARTITIONED_TABLE) ||
 		IsCatalogRelationOid(target->table) ||
 		class->relnamespace == get_namespace_oid(CATALOG_SCHEMA, false))
-		argument_refuse("target", "a table of an application");
+		ARGUMENT_REFUSE("argument \"%s\" must be a table of an application", "target");
 	target->row_security = class->relrowsecurity;
 	target->forced = class->relforcerowsecurity;
 	target->name = quote_qualified_identifier(get_namespace_name(class->relnamespace),
@@ -178,18 +178,21 @@ check_column(Relation table, const char *argument, const char *column, bool may_
 	Form_pg_attribute attribute;
 
 	if (number <= 0)
-		argument_refuse(argument, "the name of a column of the table");
+		ARGUMENT_REFUSE("argument \"%s\" must be the name of a column of the table", argument);
 	attribute = TupleDescAttr(RelationGetDescr(table), number - 1);
 	if (attribute->attgenerated != '\0' || attribute->attidentity != '\0')
-		argument_refuse(argument, "the name of a column that is not generated");
+		ARGUMENT_REFUSE("argument \"%s\" must be the name of a column that is not generated", argument);
 	if (may_be_mode && attribute->atttypid == catalog_type("key_mode"))
 		return attribute->atttypid;
 	if (attribute->atttypid != TEXTOID)
-		argument_refuse(argument, may_be_mode ?
-						"the name of a column of type falukeys.key_mode or text" :
-						"the name of a column of type text");
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 may_be_mode ?
+				 errmsg("argument \"%s\" must be the name of a column of type falukeys.key_mode or text",
+						argument) :
+				 errmsg("argument \"%s\" must be the name of a column of type text", argument)));
 	if (!get_collation_isdeterministic(attribute->attcollation))
-		argument_refuse(argument, "the name of a column with a deterministic collation");
+		ARGUMENT_REFUSE("argument \"%s\" must be the name of a column with a deterministic collation", argument);
 	return attribute->atttypid;
 }
 

@@ -60,11 +60,11 @@ static void
 check_validity(const KeyDraft *draft)
 {
 	if (TIMESTAMP_IS_NOEND(draft->not_before))
-		argument_refuse("not_before", "a time, or -infinity for no bound");
+		ARGUMENT_REFUSE("argument \"%s\" must be a time, or -infinity for no bound", "not_before");
 	if (draft->expires_at <= GetCurrentTimestamp())
-		argument_refuse("expires_at", "in the future");
+		ARGUMENT_REFUSE("argument \"%s\" must be in the future", "expires_at");
 	if (draft->not_before >= draft->expires_at)
-		argument_refuse("not_before", "before \"expires_at\"");
+		ARGUMENT_REFUSE("argument \"%s\" must be before \"expires_at\"", "not_before");
 }
 
 /* The arguments after workspace and key of create_key and the imports */
@@ -86,7 +86,7 @@ mode_argument(FunctionCallInfo fcinfo, int number)
 	argument_require(fcinfo, number, "mode");
 	mode = catalog_mode(PG_GETARG_OID(number));
 	if (mode == '\0')
-		argument_refuse("mode", "test or live");
+		ARGUMENT_REFUSE("argument \"%s\" must be test or live", "mode");
 	return mode;
 }
 
@@ -109,7 +109,10 @@ keys_create(PG_FUNCTION_ARGS)
 	mode = mode_argument(fcinfo, 2);
 	reveal = PG_GETARG_BOOL(9);
 	if (kind != 'p' && kind != 's')
-		argument_refuse("kind", "public or secret; temporary keys come from falukeys.create_temporary_key()");
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be public or secret", "kind"),
+				 errhint("Temporary keys come from falukeys.create_temporary_key().")));
 
 	store_lock_for_writing();
 	access_check_workspace(workspace, ACCESS_DEVELOPER, &facts);
@@ -138,12 +141,12 @@ ttl_end(FunctionCallInfo fcinfo, int number)
 
 	if (DatumGetBool(DirectFunctionCall2(interval_le, ttl, IntervalPGetDatum(&none))) ||
 		DatumGetBool(DirectFunctionCall2(interval_gt, ttl, IntervalPGetDatum(&limit))))
-		argument_refuse("ttl", "longer than nothing and at most 24 hours");
+		ARGUMENT_REFUSE("argument \"%s\" must be more than 0 and at most 24 hours", "ttl");
 	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 												  TimestampTzGetDatum(now), ttl));
 	/* In comparisons a month has 30 days; in additions it has its own length. */
 	if (end <= now)
-		argument_refuse("ttl", "longer than nothing and at most 24 hours");
+		ARGUMENT_REFUSE("argument \"%s\" must be more than 0 and at most 24 hours", "ttl");
 	return Min(end, now + MAX_TTL_HOURS * USECS_PER_HOUR);
 }
 
@@ -151,17 +154,9 @@ static void
 check_objects(const ArrayType *objects)
 {
 	if (ArrayGetNItems(ARR_NDIM(objects), ARR_DIMS(objects)) == 0)
-		argument_refuse("objects", "an array with at least one element");
+		ARGUMENT_REFUSE("argument \"%s\" must be an array with at least one element", "objects");
 	if (array_contains_nulls(unconstify(ArrayType *, objects)))
-		argument_refuse("objects", "an array without null elements");
-}
-
-static void
-refuse_more_than_identity(const char *what)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("a temporary key has no more %s than the key that creates it", what)));
+		ARGUMENT_REFUSE("argument \"%s\" must be an array without null elements", "objects");
 }
 
 static void
@@ -179,7 +174,9 @@ limit_permissions(KeyDraft *draft, const Identity *identity)
 	for (int i = 0; i < count; i++)
 	{
 		if (!identity_allows(identity, DatumGetTextPP(asked[i])))
-			refuse_more_than_identity("permissions");
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("a temporary key has no more permissions than the key that creates it")));
 	}
 }
 
@@ -211,7 +208,9 @@ limit_networks(KeyDraft *draft, const Identity *identity)
 	for (int i = 0; i < count; i++)
 	{
 		if (!is_within(identity->networks, DatumGetInetPP(asked[i])))
-			refuse_more_than_identity("networks");
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("a temporary key has no more networks than the key that creates it")));
 	}
 }
 
@@ -287,7 +286,7 @@ import(FunctionCallInfo fcinfo, const text *workspace, const ApiKey *secret, con
 	Datum		id;
 
 	if (secret->kind == 't')
-		argument_refuse("key", "a public or secret key");
+		ARGUMENT_REFUSE("argument \"%s\" must be a public or secret key", "key");
 	store_lock_for_writing();
 	access_check_workspace(workspace, ACCESS_DEVELOPER, &facts);
 	registration_init(&draft, workspace);
@@ -318,7 +317,7 @@ keys_import(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("argument \"%s\" must be a plaintext key", "key"),
-				 errdetail("%s", key_format_explain(error))));
+				 errdetail("%s", _(key_format_explain(error)))));
 	return import(fcinfo, workspace, &secret, secret.kind == 'p' ? plaintext : NULL);
 }
 
@@ -410,7 +409,7 @@ refuse_reveal(const text *key_id, const char *why)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("key \"%s\" cannot be revealed", argument_shown(key_id)),
-			 errdetail("%s", why),
+			 errdetail("%s", _(why)),
 			 errhint("Roll the key or create another one.")));
 }
 
@@ -424,9 +423,9 @@ keys_reveal(PG_FUNCTION_ARGS)
 
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	if (facts.secret.kind == 't')
-		refuse_reveal(key_id, "A temporary key is shown when it is created, and not kept.");
+		refuse_reveal(key_id, gettext_noop("A temporary key is shown when it is created, and not kept."));
 	if (store_key_is_imported(key_id))
-		refuse_reveal(key_id, "It was imported, so whoever made it has it.");
+		refuse_reveal(key_id, gettext_noop("It was imported, so whoever made it has it."));
 
 	if (facts.secret.kind == 's' && facts.secret.mode == 'l')
 		PG_RETURN_TEXT_P(reveal_live(key_id, &facts, saved_in));

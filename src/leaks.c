@@ -131,9 +131,13 @@ leaks_report(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("argument \"%s\" must be a plaintext key", "key"),
-				 errdetail("%s", key_format_explain(error))));
+				 errdetail("%s", _(key_format_explain(error)))));
 	if (secret.kind == 'p')
-		argument_refuse("key", "a secret or temporary key; public keys are no secrets");
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be a secret or temporary key", "key"),
+				 errdetail("Public keys are no secrets."),
+				 errhint("Revoke it with falukeys.revoke_key(), if it is not to be used any more.")));
 
 	precedence_lock_tables("report_compromised_key", ACCESS_VERIFIER);
 	key_id = find_key(&secret);

@@ -91,7 +91,7 @@ refuse_roll(const char *id, const char *why)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("key \"%s\" cannot be rolled", id),
-			 errdetail("%s", why),
+			 errdetail("%s", _(why)),
 			 errhint("Create another key.")));
 }
 
@@ -102,15 +102,15 @@ check_rollable(const KeyFacts *facts)
 
 	(void) store_read_workspace(cstring_to_text(facts->workspace_id.text), &workspace);
 	if (facts->secret.kind == 't')
-		refuse_roll(facts->id.text, "It is a temporary key.");
+		refuse_roll(facts->id.text, gettext_noop("It is a temporary key."));
 	if (facts->compromised)
-		refuse_roll(facts->id.text, "It was reported as compromised.");
+		refuse_roll(facts->id.text, gettext_noop("It was reported as compromised."));
 	if (facts->revoked)
-		refuse_roll(facts->id.text, "It was revoked.");
+		refuse_roll(facts->id.text, gettext_noop("It was revoked."));
 	if (facts->expires_at <= GetCurrentTimestamp())
-		refuse_roll(facts->id.text, "It has expired.");
+		refuse_roll(facts->id.text, gettext_noop("It has expired."));
 	if (workspace.state == WORKSPACE_CLOSED)
-		refuse_roll(facts->id.text, "Its workspace is closed.");
+		refuse_roll(facts->id.text, gettext_noop("Its workspace is closed."));
 }
 
 static TimestampTz
@@ -124,12 +124,12 @@ grace_end(FunctionCallInfo fcinfo, int number, const KeyFacts *facts)
 
 	if (DatumGetBool(DirectFunctionCall2(interval_lt, grace, IntervalPGetDatum(&none))) ||
 		DatumGetBool(DirectFunctionCall2(interval_gt, grace, IntervalPGetDatum(&limit))))
-		argument_refuse("grace", "between 0 and 30 days");
+		ARGUMENT_REFUSE("argument \"%s\" must be between 0 and 30 days", "grace");
 	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 												  TimestampTzGetDatum(now), grace));
 	/* In comparisons a month has 30 days; in additions it has its own length. */
 	if (end < now)
-		argument_refuse("grace", "between 0 and 30 days");
+		ARGUMENT_REFUSE("argument \"%s\" must be between 0 and 30 days", "grace");
 	end = Min(end, now + GUARDS_MAX_GRACE_DAYS * USECS_PER_DAY);
 	return Min(end, facts->expires_at);
 }
@@ -249,14 +249,14 @@ static void
 check_bounds(TimestampTz not_before, TimestampTz expires_at, const char *changed)
 {
 	if (TIMESTAMP_IS_NOEND(not_before))
-		argument_refuse("not_before", "a time, or -infinity for no bound");
+		ARGUMENT_REFUSE("argument \"%s\" must be a time, or -infinity for no bound", "not_before");
 	if (TIMESTAMP_IS_NOBEGIN(expires_at))
-		argument_refuse("expires_at", "a time, or infinity for no bound");
+		ARGUMENT_REFUSE("argument \"%s\" must be a time, or infinity for no bound", "expires_at");
 	if (not_before < expires_at)
 		return;
 	if (strcmp(changed, "not_before") == 0)
-		argument_refuse(changed, "before \"expires_at\"");
-	argument_refuse(changed, "after \"not_before\"");
+		ARGUMENT_REFUSE("argument \"%s\" must be before \"expires_at\"", changed);
+	ARGUMENT_REFUSE("argument \"%s\" must be after \"not_before\"", changed);
 }
 
 Datum
@@ -278,7 +278,7 @@ lifecycle_set_validity(PG_FUNCTION_ARGS)
 		access_deny_key(key_id);
 	/* Not even setting the same time again is allowed. */
 	if (facts.expires_at <= GetCurrentTimestamp())
-		guards_refuse("an expired key cannot be revived", "Create another key.");
+		GUARDS_REFUSE("an expired key cannot be revived", "Create another key.");
 	if (!PG_ARGISNULL(1))
 		facts.not_before = PG_GETARG_TIMESTAMPTZ(1);
 	if (!PG_ARGISNULL(2))
@@ -306,7 +306,7 @@ lifecycle_purge(PG_FUNCTION_ARGS)
 	argument_require(fcinfo, 0, "older_than");
 	if (DatumGetBool(DirectFunctionCall2(interval_lt, PG_GETARG_DATUM(0), IntervalPGetDatum(&none))) ||
 		DatumGetBool(DirectFunctionCall2(interval_gt, PG_GETARG_DATUM(0), IntervalPGetDatum(&limit))))
-		argument_refuse("older_than", "between 0 and 1000 years");
+		ARGUMENT_REFUSE("argument \"%s\" must be between 0 and 1000 years", "older_than");
 
 	store_lock_for_writing();
 

@@ -33,11 +33,11 @@ check_array(const char *name, const ArrayType *array, char kind)
 	if (array == NULL)
 		return;
 	if (kind == 'p')
-		argument_refuse(name, "null for a public key, which only identifies its workspace");
+		ARGUMENT_REFUSE("argument \"%s\" must be null for a public key, which only identifies its workspace", name);
 	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) == 0)
-		argument_refuse(name, "null or an array with at least one element");
+		ARGUMENT_REFUSE("argument \"%s\" must be null or an array with at least one element", name);
 	if (array_contains_nulls(unconstify(ArrayType *, array)))
-		argument_refuse(name, "an array without null elements");
+		ARGUMENT_REFUSE("argument \"%s\" must be an array without null elements", name);
 }
 
 void
@@ -53,7 +53,8 @@ registration_check_workspace(const text *workspace, const WorkspaceFacts *facts,
 	if (facts->state == WORKSPACE_CLOSED)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("workspace \"%s\" is closed", argument_shown(workspace))));
+				 errmsg("workspace \"%s\" is closed", argument_shown(workspace)),
+				 errhint("Nothing opens it again; create another one.")));
 	if (mode == 'l' && !facts->approved)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

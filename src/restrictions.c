@@ -56,7 +56,7 @@ restrictions_define_permission(PG_FUNCTION_ARGS)
 
 	argument_check_length("name", name, ARGUMENT_MAX_NAME);
 	if (!is_permission_name(name))
-		argument_refuse("name", "lower-case words joined by dots, such as messages.read");
+		ARGUMENT_REFUSE("argument \"%s\" must be lower-case words joined by dots, such as messages.read", "name");
 
 	spi_owner_begin(&spi);
 	SPI_OWNER_RUN("INSERT INTO falukeys.permissions AS p (name, description) VALUES ($1, $2)"
@@ -134,7 +134,7 @@ clear(FunctionCallInfo fcinfo, const char *update, const char *delete, const cha
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	if (facts.secret.kind == 't')
-		guards_refuse("a temporary key keeps its restrictions", "Create another one.");
+		GUARDS_REFUSE("a temporary key keeps its restrictions", "Create another one.");
 	spi_owner_begin(&spi);
 	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	if (GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD, update, parameter_text(key_id)) > 0)

@@ -94,7 +94,9 @@ warn_of_unopened(int64 unopened)
 {
 	if (unopened > 0)
 		ereport(WARNING,
-				(errmsg("" INT64_FORMAT " sealed secrets did not open", unopened),
+				(errmsg_plural("%lld sealed secret did not open",
+							   "%lld sealed secrets did not open",
+							   (unsigned long) unopened, (long long) unopened),
 				 errdetail("They are sealed under a master key that is not at hand, or damaged."),
 				 errhint("Roll their keys.")));
 }

@@ -53,7 +53,7 @@ workspaces_create(PG_FUNCTION_ARGS)
 	text	   *id;
 
 	if (VARSIZE_ANY_EXHDR(name) == 0)
-		argument_refuse("name", "not empty");
+		ARGUMENT_REFUSE("argument \"%s\" must be not empty", "name");
 	argument_check_length("name", name, ARGUMENT_MAX_NAME);
 	if (!PG_ARGISNULL(1))
 	{
@@ -89,10 +89,14 @@ lock_workspace(const text *workspace, const char *stop)
 }
 
 static void
-notice_nothing_to_do(const text *workspace, const char *state)
+notice_nothing_to_do(const text *workspace, WorkspaceState state)
 {
+	const char *shown = argument_shown(workspace);
+
 	ereport(NOTICE,
-			(errmsg("workspace \"%s\" is %s already", argument_shown(workspace), state)));
+			(state == WORKSPACE_APPROVED ? errmsg("workspace \"%s\" is approved already", shown) :
+			 state == WORKSPACE_SUSPENDED ? errmsg("workspace \"%s\" is suspended already", shown) :
+			 errmsg("workspace \"%s\" is closed already", shown)));
 }
 
 Datum
@@ -110,14 +114,14 @@ workspaces_approve(PG_FUNCTION_ARGS)
 						  parameter_text(workspace));
 			break;
 		case WORKSPACE_APPROVED:
-			notice_nothing_to_do(workspace, "approved");
+			notice_nothing_to_do(workspace, WORKSPACE_APPROVED);
 			break;
 		case WORKSPACE_SUSPENDED:
-			guards_refuse("a suspended workspace cannot be approved",
+			GUARDS_REFUSE("a suspended workspace cannot be approved",
 						  "Resume it first, with falukeys.resume_workspace().");
 			break;
 		case WORKSPACE_CLOSED:
-			guards_refuse("a closed workspace cannot be approved", "Create another one.");
+			GUARDS_REFUSE("a closed workspace cannot be approved", "Create another one.");
 			break;
 	}
 	spi_owner_end(&spi);
@@ -136,10 +140,11 @@ workspaces_suspend(PG_FUNCTION_ARGS)
 	switch (lock_workspace(workspace, "suspend_workspace"))
 	{
 		case WORKSPACE_SUSPENDED:
-			notice_nothing_to_do(workspace, "suspended");
+			notice_nothing_to_do(workspace, WORKSPACE_SUSPENDED);
 			break;
 		case WORKSPACE_CLOSED:
-			guards_refuse("a closed workspace cannot be suspended", NULL);
+			GUARDS_REFUSE("a closed workspace cannot be suspended",
+						  "All of its keys are refused already.");
 			break;
 		default:
 			SPI_OWNER_RUN("UPDATE falukeys.workspaces SET state = 'suspended', state_reason = $2"
@@ -160,7 +165,8 @@ workspaces_resume(PG_FUNCTION_ARGS)
 	store_lock_for_writing();
 	spi_owner_begin(&spi);
 	if (lock_workspace(workspace, NULL) != WORKSPACE_SUSPENDED)
-		guards_refuse("only a suspended workspace can be resumed", NULL);
+		GUARDS_REFUSE("only a suspended workspace can be resumed",
+					  "Suspend one with falukeys.suspend_workspace().");
 	SPI_OWNER_RUN("UPDATE falukeys.workspaces SET state = suspended_from WHERE id = $1",
 				  parameter_text(workspace));
 	spi_owner_end(&spi);
@@ -177,7 +183,7 @@ workspaces_close(PG_FUNCTION_ARGS)
 	precedence_lock_tables("close_workspace", ACCESS_OPERATOR);
 	spi_owner_begin(&spi);
 	if (lock_workspace(workspace, "close_workspace") == WORKSPACE_CLOSED)
-		notice_nothing_to_do(workspace, "closed");
+		notice_nothing_to_do(workspace, WORKSPACE_CLOSED);
 	else
 		SPI_OWNER_RUN("UPDATE falukeys.workspaces SET state = 'closed', state_reason = $2"
 					  " WHERE id = $1",
@@ -230,7 +236,7 @@ workspaces_remove_member(PG_FUNCTION_ARGS)
 	if (removed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role \"%s\" is no member of workspace \"%s\"",
+				 errmsg("role \"%s\" is not a member of workspace \"%s\"",
 						GetUserNameFromId(member, true) ? GetUserNameFromId(member, true) : "?",
 						argument_shown(workspace))));
 	PG_RETURN_VOID();
