@@ -122,6 +122,38 @@ INSERT INTO falukeys.workspaces (id, name, state, created_at, created_by, state_
 COMMIT;
 SELECT (SELECT count(*) FROM falukeys.keys AS k WHERE k.workspace_id = i.id) AS keys,
 	(SELECT count(*) FROM falukeys.events AS e WHERE e.workspace_id = i.id) AS events FROM errors_ids AS i;
+-- The context of an error has the caller's statements and what an administrator's trigger adds, and none of ours.
+CREATE FUNCTION pg_temp.context_of(call text) RETURNS text LANGUAGE plpgsql AS
+$$
+DECLARE
+	context text;
+BEGIN
+	EXECUTE call;
+	RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
+	RETURN SQLSTATE || E'\n' || regexp_replace(context, 'pg_temp_\d+', 'pg_temp', 'g');
+END
+$$;
+SELECT falukeys.create_workspace('Errors, administered', 'regress_falukeys_failing') AS administered \gset
+\pset format unaligned
+SELECT pg_temp.context_of($$SELECT falukeys.remove_member(id, 'regress_falukeys_failing')
+	FROM falukeys.workspaces WHERE name = 'Errors, administered'$$);
+SELECT pg_temp.context_of($$SELECT falukeys.create_workspace('Errors, noted')$$);
+ALTER TABLE falukeys.workspaces ADD CONSTRAINT odd CHECK (name <> 'Errors, odd');
+SELECT pg_temp.context_of($$SELECT falukeys.create_workspace('Errors, odd')$$);
+ALTER TABLE falukeys.workspaces DROP CONSTRAINT odd;
+CREATE TABLE "errors
+odd" (workspace_id text, mode falukeys.key_mode);
+CREATE FUNCTION pg_temp.refuse_policies() RETURNS event_trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'no policies'; END $$;
+CREATE EVENT TRIGGER errors_policies ON ddl_command_start WHEN TAG IN ('CREATE POLICY')
+	EXECUTE FUNCTION pg_temp.refuse_policies();
+SELECT pg_temp.context_of(format('SELECT falukeys.isolate_table(%L)', E'"errors\nodd"'));
+DROP EVENT TRIGGER errors_policies;
+DROP TABLE "errors
+odd";
+\pset format aligned
 DROP TRIGGER zz_note ON falukeys.workspaces;
 
 -- No memory of the session's gets into the record: behind a name there are zeros.

@@ -21,6 +21,7 @@
 #include "utils/syscache.h"
 
 #include "catalog.h"
+#include "compat.h"
 #include "spi_owner.h"
 #include "triggers.h"
 
@@ -154,25 +155,75 @@ spi_owner_actor(void)
 	return outermost->actor;
 }
 
+/*
+ * SPI adds each statement to the context of an error.  Ours tell the caller nothing
+ * and are taken out of it; what others add, an administrator's trigger say, stays.
+ */
+static void
+take_out_of_context(ErrorData *error, const char *sql)
+{
+	char	   *line = error->context == NULL ? NULL : strstr(error->context, sql);
+	char	   *rest;
+
+	if (line == NULL)
+		return;
+	rest = strchr(line + strlen(sql), '\n');
+	while (line > error->context && line[-1] != '\n')
+		line--;
+	if (rest != NULL)
+		memmove(line, rest + 1, strlen(rest + 1) + 1);
+	else if (line > error->context)
+		line[-1] = '\0';
+	else
+		error->context = NULL;
+}
+
+/* In the PG_CATCH of what ran a statement of ours */
+pg_noreturn static void
+throw_on(const char *sql, MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	take_out_of_context(error, sql);
+	ReThrowError(error);
+}
+
+static void
+execute(const char *sql, int count, const Parameter *parameters, SPIExecuteOptions *options)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile int result = 0;
+
+	Assert(innermost != NULL);
+	options->params = makeParamList(count);
+	for (int i = 0; i < count; i++)
+		options->params->params[i] = (ParamExternData) {
+			.value = parameters[i].value,.isnull = parameters[i].null,
+			.pflags = PARAM_FLAG_CONST,.ptype = parameters[i].type
+		};
+
+	PG_TRY();
+	{
+		result = SPI_execute_extended(sql, options);
+	}
+	PG_CATCH();
+	{
+		throw_on(sql, context);
+	}
+	PG_END_TRY();
+	if (result < 0)
+		elog(ERROR, "SPI_execute_extended failed: %s", SPI_result_code_string(result));
+}
+
 uint64
 spi_owner_run(const char *sql, int count, const Parameter *parameters)
 {
-	Oid			types[16];
-	Datum		values[16];
-	char		nulls[16] = {0};
-	int			result;
+	SPIExecuteOptions options = {0};
 
-	Assert(innermost != NULL && count <= (int) lengthof(types));
-	for (int i = 0; i < count; i++)
-	{
-		types[i] = parameters[i].type;
-		values[i] = parameters[i].value;
-		nulls[i] = parameters[i].null ? 'n' : ' ';
-	}
-
-	result = SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
-	if (result < 0)
-		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
+	execute(sql, count, parameters, &options);
 	return SPI_processed;
 }
 
@@ -200,19 +251,9 @@ void
 spi_owner_read(const char *sql, Parameter parameter, DestReceiver *destination)
 {
 	SPIExecuteOptions options = {.read_only = true,.dest = destination};
-	ParamListInfo parameters = makeParamList(1);
-	int			result;
 
-	Assert(innermost != NULL);
-	parameters->params[0] = (ParamExternData) {
-		.value = parameter.value,.isnull = parameter.null,
-		.pflags = PARAM_FLAG_CONST,.ptype = parameter.type
-	};
-	options.params = parameters;
 	plan_by_index_only();
-	result = SPI_execute_extended(sql, &options);
-	if (result < 0)
-		elog(ERROR, "SPI_execute_extended failed: %s", SPI_result_code_string(result));
+	execute(sql, 1, &parameter, &options);
 }
 
 Datum
