@@ -8,7 +8,6 @@ use lib $FindBin::Bin;
 use DocumentTest;
 use FalukeysTest;
 use File::Basename;
-use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -49,11 +48,9 @@ sub interpreter
 
 	return "'$program'" if $program;
 	die "driver $driver is not there" if defined $ENV{FALUKEYS_WITHOUT} && " $ENV{FALUKEYS_WITHOUT} " !~ / \Q$driver\E /;
-	my $output;
-
 	$block->{parsed} = 1;
 	note("SKIP a block in line $block->{line}: driver $driver cannot be had");
-	return IPC::Run::run([ $parse[0], '--version' ], '>', \$output, '2>', \$output) ? "@parse" : 'true';
+	return (grep { -x "$_/$parse[0]" } split(/:/, $ENV{PATH})) ? "@parse" : 'true';
 }
 
 # Nothing is known of drivers yet.
@@ -94,6 +91,7 @@ sub problems_of
 	my @problems = document_problems($node, \@blocks, \%programs, driver_directory());
 
 	# Blocks of settings have restarted it.
+	return (@problems, 'the server is not there any more') unless -e $node->data_dir . '/postmaster.pid';
 	$node->_update_pid(1);
 	$node->stop;
 	return @problems;
