@@ -77,6 +77,10 @@ is(query($standby, 'SELECT pg_is_in_recovery()'), 't', 'the standby is one');
 is_code($standby, $key, 'valid', 'a key verifies on the standby');
 is_code($standby, 'fskl_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys', 'unknown', 'an unknown one does not');
 is_code($standby, 'garbage', 'malformed', 'nor does garbage');
+is(query($standby, "BEGIN; SELECT code FROM falukeys.try_authenticate('$key'); SELECT falukeys.current_key_mode(); SELECT code FROM falukeys.try_authenticate('garbage'); SELECT falukeys.current_key_mode() IS NULL; COMMIT"),
+	"valid\nlive\nmalformed\nt", 'it is an identity there, and another one that is refused leaves none');
+is(query($standby, "BEGIN; SELECT code FROM falukeys.assume_key(falukeys.apikey_of('$key')); SELECT falukeys.current_key_mode(); COMMIT"),
+	"valid\nlive", 'so it is by its handle');
 
 # A session that stays, with what it remembers of workspaces
 my $session = session($standby);
@@ -230,6 +234,9 @@ becomes('stale_standby', 'replay is paused with something to replay: stale');
 stays('stale_standby', 2, 'and it stays so');
 is_code($standby, 'garbage', 'malformed', 'malformed comes before stale_standby');
 is_code($standby, $switched, 'stale_standby', 'and stale_standby before all else');
+is(query($standby, "BEGIN; SELECT code FROM falukeys.try_authenticate('$key'); SELECT falukeys.current_key_id() IS NULL; COMMIT"),
+	"stale_standby\nt", 'a stale standby takes no identity');
+refused($standby, "SELECT falukeys.assume_key(falukeys.apikey_of('$key'))", '28000', qr/stale_standby/, 'nor by a handle');
 is( query($standby, "SELECT valid, key_id, workspace_id, kind, mode, expires_at, meta FROM falukeys.verify_key('$key')"),
 	'f||||||', 'with nothing else in the verdict');
 is(query($standby, "SELECT falukeys.key_allows('$key', NULL, NULL), falukeys.handle_allows(falukeys.apikey_of('$key'), NULL, NULL)"),
