@@ -125,7 +125,7 @@ SELECT identity, privilege_type FROM privilege
 	create_key,create_temporary_key,import_key,import_key_digest,reveal_key,roll_key,end_grace,disable_key,enable_key,revoke_key,wait_for_key,
 	restrict_key,clear_permissions,clear_networks,annotate_key,set_key_validity,purge_keys,report_compromised_key,add_member,remove_member,
 	current_key_id,current_workspace_id,current_key_kind,current_key_mode,current_key_allows,current_mode_settings,require_permission,
-	deauthenticate,current_key_objects,isolated,isolated_object,isolate_table,release_table,unflushed_usage,health,
+	deauthenticate,current_key_objects,isolated,isolated_object,isolate_table,release_table,unflushed_usage,health,describe_workspace,
 	sees_every_workspace,own_workspaces,own_usage,own_keys,own_events}'))
  ORDER BY 1, 2;
 -- What section by section is the privilege of a few is refused to others.

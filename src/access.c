@@ -100,7 +100,8 @@ is_enough(Oid member_role, AccessNeed need)
 	WorkspaceRole role = catalog_workspace_role(member_role);
 
 	return role == WORKSPACE_ADMINISTRATOR ||
-		(role == WORKSPACE_DEVELOPER && need != ACCESS_ADMINISTRATOR);
+		(role == WORKSPACE_DEVELOPER &&
+		 (need == ACCESS_DEVELOPER || need == ACCESS_DEVELOPER_OR_OPERATOR));
 }
 
 static bool
@@ -172,10 +173,16 @@ workspaces_of(StoreReader *reader, Oid role, AccessNeed need)
 }
 
 static bool
+is_enough_for_operators(AccessNeed need)
+{
+	return need == ACCESS_DEVELOPER_OR_OPERATOR || need == ACCESS_ADMINISTRATOR_OR_OPERATOR;
+}
+
+static bool
 is_allowed_in_workspace(StoreReader *reader, const text *workspace, Oid role, AccessNeed need)
 {
 	return access_has_level(role, ACCESS_MANAGER) ||
-		(need == ACCESS_DEVELOPER_OR_OPERATOR && access_has_level(role, ACCESS_OPERATOR)) ||
+		(is_enough_for_operators(need) && access_has_level(role, ACCESS_OPERATOR)) ||
 		is_member(reader, workspace, role, need);
 }
 

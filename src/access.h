@@ -26,7 +26,8 @@ typedef enum AccessNeed
 {
 	ACCESS_DEVELOPER,
 	ACCESS_DEVELOPER_OR_OPERATOR,
-	ACCESS_ADMINISTRATOR
+	ACCESS_ADMINISTRATOR,
+	ACCESS_ADMINISTRATOR_OR_OPERATOR
 } AccessNeed;
 
 extern bool access_has_level(Oid role, AccessLevel level);

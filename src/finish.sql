@@ -42,6 +42,7 @@ TO PUBLIC;
 
 -- These look for themselves who calls them.
 GRANT EXECUTE ON FUNCTION
+	falukeys.describe_workspace(text, text, jsonb),
 	falukeys.add_member(text, regrole, falukeys.workspace_role), falukeys.remove_member(text, regrole),
 	falukeys.create_key(text, falukeys.key_kind, falukeys.key_mode, text, text[], cidr[], timestamptz, timestamptz, jsonb, boolean),
 	falukeys.create_temporary_key(text, falukeys.key_mode, text[], text[], cidr[], interval),

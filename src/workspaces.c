@@ -25,6 +25,7 @@ PG_FUNCTION_INFO_V1(workspaces_approve);
 PG_FUNCTION_INFO_V1(workspaces_suspend);
 PG_FUNCTION_INFO_V1(workspaces_resume);
 PG_FUNCTION_INFO_V1(workspaces_close);
+PG_FUNCTION_INFO_V1(workspaces_describe);
 PG_FUNCTION_INFO_V1(workspaces_add_member);
 PG_FUNCTION_INFO_V1(workspaces_remove_member);
 
@@ -43,6 +44,14 @@ put_member(const text *workspace, Oid member, Datum role)
 					  parameter_text(workspace), who, as);
 }
 
+static void
+check_name(const text *name)
+{
+	if (VARSIZE_ANY_EXHDR(name) == 0)
+		ARGUMENT_REFUSE("argument \"%s\" must be not empty", "name");
+	argument_check_length("name", name, ARGUMENT_MAX_NAME);
+}
+
 Datum
 workspaces_create(PG_FUNCTION_ARGS)
 {
@@ -52,9 +61,7 @@ workspaces_create(PG_FUNCTION_ARGS)
 	bool		null;
 	text	   *id;
 
-	if (VARSIZE_ANY_EXHDR(name) == 0)
-		ARGUMENT_REFUSE("argument \"%s\" must be not empty", "name");
-	argument_check_length("name", name, ARGUMENT_MAX_NAME);
+	check_name(name);
 	if (!PG_ARGISNULL(1))
 	{
 		administrator = argument_role(fcinfo, 1, "administrator");
@@ -189,6 +196,35 @@ workspaces_close(PG_FUNCTION_ARGS)
 					  " WHERE id = $1",
 					  parameter_text(workspace),
 					  parameter_text(reason));
+	spi_owner_end(&spi);
+	PG_RETURN_VOID();
+}
+
+/* The trigger masks keys in the name, and records what has changed. */
+Datum
+workspaces_describe(PG_FUNCTION_ARGS)
+{
+	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *name = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
+	Datum		meta = argument_stored_meta(fcinfo, 2, "meta");
+	SpiOwner	spi;
+
+	store_lock_for_writing();
+	access_check_workspace(workspace, ACCESS_ADMINISTRATOR_OR_OPERATOR, NULL);
+	if (name == NULL && meta == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is nothing to change"),
+				 errhint("Give \"name\" or \"meta\".")));
+	if (name != NULL)
+		check_name(name);
+	spi_owner_begin(&spi);
+	(void) lock_workspace(workspace, NULL);
+	SPI_OWNER_RUN("UPDATE falukeys.workspaces SET name = coalesce($2, name),"
+				  " meta = coalesce($3, meta) WHERE id = $1",
+				  parameter_text(workspace),
+				  parameter_text(name),
+				  (Parameter) {JSONBOID, meta, meta == 0});
 	spi_owner_end(&spi);
 	PG_RETURN_VOID();
 }

@@ -95,6 +95,10 @@ CREATE FUNCTION falukeys.close_workspace(workspace text, reason text DEFAULT NUL
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_close';
 COMMENT ON FUNCTION falukeys.close_workspace(text, text) IS 'Every key of the workspace is refused, for good; a NOTICE where it is closed already, 22023 for a reason beyond its limit. Waits 2 seconds at most for a transaction of someone with fewer rights, and then ends it. Superusers and operators';
 
+CREATE FUNCTION falukeys.describe_workspace(workspace text, name text DEFAULT NULL, meta jsonb DEFAULT NULL) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_describe';
+COMMENT ON FUNCTION falukeys.describe_workspace(text, text, jsonb) IS 'Sets the name or the meta of a workspace; NULL leaves as it is. 22023 for nothing to change, or beyond their limits. Operators, managers and administrators of the workspace';
+
 CREATE FUNCTION falukeys.add_member(workspace text, member regrole, role falukeys.workspace_role) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_add_member';
 COMMENT ON FUNCTION falukeys.add_member(text, regrole, falukeys.workspace_role) IS 'Adds a database role to a workspace, or changes what it may do there; 22023 for an unknown role, 55000 where it would demote the last administrator. Administrators of the workspace, managers and superusers';

@@ -41,7 +41,7 @@ my %public = map { ($_ => 1) } qw(
   apikey_eq apikey_ne apikey_lt apikey_le apikey_gt apikey_ge
   apikey_cmp apikey_hash apikey_hash_extended
   kind_of mode_of redacted apikey_of is_well_formed redact
-  add_member remove_member create_key create_temporary_key import_key import_key_digest
+  describe_workspace add_member remove_member create_key create_temporary_key import_key import_key_digest
   reveal_key annotate_key roll_key end_grace disable_key enable_key revoke_key wait_for_key
   restrict_key clear_permissions clear_networks set_key_validity report_compromised_key purge_keys
   isolate_table release_table isolated isolated_object unflushed_usage deauthenticate require_permission
@@ -58,7 +58,7 @@ is(join(' ', grep { my ($name, $may) = split(/\|/, $_); !$public{$name} && $may 
 
 foreach my $call (
 	"create_workspace('x')", "approve_workspace('$workspace')", "suspend_workspace('$workspace')", "resume_workspace('$workspace')",
-	"close_workspace('$workspace')", "add_member('$workspace', 'nobody', 'administrator')", "remove_member('$workspace', 'nobody')", "define_permission('x')",
+	"close_workspace('$workspace')", "describe_workspace('$workspace', 'x')", "add_member('$workspace', 'nobody', 'administrator')", "remove_member('$workspace', 'nobody')", "define_permission('x')",
 	"create_key('$workspace', 'secret', 'test')", "create_temporary_key('$workspace', 'test', '{x}')", "import_key('$workspace', '$key')",
 	"import_key_digest('$workspace', '$key')", "reveal_key('$live')", "roll_key('$id')", "end_grace('$id')", "disable_key('$id')", "enable_key('$id')",
 	"revoke_key('$id')", "restrict_key('$id', '{x}')", "clear_permissions('$id')", "clear_networks('$id')", "annotate_key('$id', 'x')",
