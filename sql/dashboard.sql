@@ -87,9 +87,59 @@ SELECT key = :'public_key' AS key FROM falukeys.dashboard WHERE key_id = :'publi
 SELECT key AS public_key FROM falukeys.roll_key(:'public') \gset
 SELECT key = :'public_key' AS key FROM falukeys.dashboard WHERE key_id = :'public';
 
+--
+-- What is going on with it
+--
+SELECT id AS going, key AS going_key FROM falukeys.create_key(:'workspace', 'secret', 'live', not_before => now() - interval '1 hour', expires_at => now() + interval '1 hour', meta => '{"a": [1]}') \gset
+SELECT state, not_before < now() AS not_before, old_secret_until, compromised_at, waits_for_reveal, parent_key_id, objects, meta
+  FROM falukeys.dashboard WHERE key_id = :'going';
+-- An old secret in its grace, never past the key's expiry; both are good meanwhile.
+SELECT key IS NULL AS sealed FROM falukeys.roll_key(:'going', '20 minutes', reveal => false);
+SELECT state, old_secret_until > clock_timestamp() AND old_secret_until <= clock_timestamp() + interval '20 minutes' AS in_grace, waits_for_reveal FROM falukeys.dashboard WHERE key_id = :'going';
+SELECT falukeys.set_key_validity(:'going', expires_at => clock_timestamp() + interval '10 minutes');
+SELECT old_secret_until = expires_at AS until_the_end FROM falukeys.dashboard WHERE key_id = :'going';
+SELECT falukeys.end_grace(:'going');
+SELECT old_secret_until, waits_for_reveal FROM falukeys.dashboard WHERE key_id = :'going';
+SELECT falukeys.reveal_key(:'going') AS going_key \gset
+SELECT waits_for_reveal, revealed_at IS NOT NULL AS revealed FROM falukeys.dashboard WHERE key_id = :'going';
+-- A grace that is over by itself, and two at once: the later one
+SELECT count(*) FROM falukeys.roll_key(:'going', '100 milliseconds');
+SELECT pg_sleep(0.2);
+SELECT old_secret_until FROM falukeys.dashboard WHERE key_id = :'going';
+SELECT key AS going_key FROM falukeys.roll_key(:'going', '5 minutes') \gset
+-- A leaked secret that is reissued: the key goes on, and waits.
+SELECT falukeys.report_compromised_key(:'going_key') = :'going' AS reported;
+SELECT state, old_secret_until, compromised_at > clock_timestamp() - interval '1 minute' AS compromised_now, waits_for_reveal FROM falukeys.dashboard WHERE key_id = :'going';
+SELECT falukeys.reveal_key(:'going') ~ '^fskl_' AS revealed;
+SELECT state, compromised_at IS NOT NULL AS compromised, waits_for_reveal FROM falukeys.dashboard WHERE key_id = :'going';
+-- One that has ended has nothing left to wait for, and no old secret that is good.
+SELECT count(*) FROM falukeys.roll_key(:'going', '5 minutes', reveal => false);
+SELECT old_secret_until IS NOT NULL AS in_grace, waits_for_reveal FROM falukeys.dashboard WHERE key_id = :'going';
+SELECT falukeys.revoke_key(:'going');
+SELECT state, old_secret_until, waits_for_reveal FROM falukeys.dashboard WHERE key_id = :'going';
+SELECT id AS leaked, key AS leaked_key FROM falukeys.create_temporary_key(:'workspace', 'live', '{leaked}') \gset
+SELECT falukeys.report_compromised_key(:'leaked_key') = :'leaked' AS reported;
+SELECT state, compromised_at IS NOT NULL AS compromised, waits_for_reveal, objects FROM falukeys.dashboard WHERE key_id = :'leaked';
+-- Neither test secrets nor public or imported keys wait.
+SELECT DISTINCT d.kind, d.mode, waits_for_reveal FROM falukeys.dashboard AS d WHERE workspace_id = :'workspace' ORDER BY 1, 2, 3;
+-- A temporary key with its objects and its parent
+SELECT id AS parent, key AS parent_key FROM falukeys.create_key(:'workspace', 'secret', 'test', meta => '{"parent": true}') \gset
+CREATE ROLE regress_falukeys_minter;
+SELECT falukeys.grant_access('regress_falukeys_minter', 'verifier');
+BEGIN;
+SET LOCAL ROLE regress_falukeys_minter;
+SELECT code FROM falukeys.authenticate(:'parent_key');
+SELECT id AS child FROM falukeys.create_temporary_key(:'workspace', 'test', '{b,a,c d}') \gset
+COMMIT;
+DROP OWNED BY regress_falukeys_minter;
+DROP ROLE regress_falukeys_minter;
+SELECT d.kind, parent_key_id = :'parent' AS parent, objects, meta FROM falukeys.dashboard AS d WHERE key_id = :'child';
+SELECT objects IS NULL AS none, meta FROM falukeys.dashboard WHERE key_id = :'parent';
+
 -- No secret, and no digest, is in it.
 SELECT count(*) FROM falukeys.dashboard d
- WHERE d::text ~ 'f[st]k[tl]_[0-9A-Za-z]' OR d::text ~ '[0-9a-f]{64}' OR strpos(d::text, substr(:'noted_key', 10, 16)) > 0;
+ CROSS JOIN LATERAL (SELECT (to_jsonb(d) - 'meta')::text AS shown) s
+ WHERE shown ~ 'f[st]k[tl]_[0-9A-Za-z]' OR shown ~ '[0-9a-f]{64}' OR strpos(shown, substr(:'noted_key', 10, 16)) > 0;
 
 --
 -- event_log

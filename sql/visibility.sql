@@ -6,6 +6,8 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS falukeys;
 RESET client_min_messages;
 \set VERBOSITY terse
+-- To compile the queries would take longer than to run them.
+SET jit = off;
 
 CREATE ROLE regress_falukeys_tenant;
 CREATE ROLE regress_falukeys_member;
@@ -16,6 +18,7 @@ SELECT falukeys.grant_access('regress_falukeys_verifier', 'verifier'), falukeys.
 SELECT falukeys.create_workspace('Visibility, own', 'regress_falukeys_tenant') AS own \gset
 SELECT falukeys.create_workspace('Visibility, foreign') AS foreign \gset
 SELECT falukeys.add_member(:'foreign', 'regress_falukeys_member', 'member');
+SELECT falukeys.define_permission('visibility.read');
 SELECT id AS own_key FROM falukeys.create_key(:'own', 'secret', 'test', 'own') \gset
 SELECT id AS foreign_key FROM falukeys.create_key(:'foreign', 'secret', 'test', 'foreign') \gset
 SELECT count(falukeys.create_key(:'foreign', 'secret', 'test', 'often')) FROM generate_series(1, 300);
@@ -132,14 +135,45 @@ INSERT INTO visibility.question VALUES
 	('SELECT FROM falukeys.event_log WHERE workspace_id = %L', :'foreign', :'missing'),
 	('SELECT FROM falukeys.event_log WHERE event = %L', 'workspace.approved', 'workspace.accepted'),
 	('SELECT FROM falukeys_internal.visible_workspaces WHERE id = %L', :'foreign', :'missing'),
+	('SELECT FROM falukeys.dashboard WHERE waits_for_reveal AND workspace_id = %L', :'foreign', :'missing'),
+	('SELECT FROM falukeys.dashboard WHERE objects @> ARRAY[%L]', 'often', 'oftem'),
+	('SELECT FROM falukeys.workspace_list WHERE id = %L', :'foreign', :'missing'),
+	('SELECT FROM falukeys.workspace_list WHERE name = %L', 'Visibility, foreign', 'Visibility, missing'),
+	('SELECT FROM falukeys.workspace_list WHERE state = ''approved'' AND id < %L', :'foreign', :'missing'),
+	('SELECT FROM falukeys.member_list WHERE workspace_id = %L', :'foreign', :'missing'),
+	('SELECT FROM falukeys.member_list WHERE member::text = %L', 'regress_falukeys_member', 'regress_falukeys_nobody'),
+	('SELECT FROM falukeys.member_list WHERE member = %L::oid::regrole', 'regress_falukeys_member'::regrole::oid::text, 'regress_falukeys_nobody'::regrole::oid::text),
+	('SELECT FROM falukeys.permission_list WHERE name = %L', 'visibility.read', 'visibility.road'),
+	('SELECT FROM falukeys_internal.own_workspace_list() WHERE id = %L', :'foreign', :'missing'),
+	('SELECT FROM falukeys_internal.own_members() WHERE workspace_id = %L', :'foreign', :'missing'),
 	('SELECT FROM falukeys_internal.own_workspaces() AS id WHERE id = %L', :'foreign', :'missing'),
 	('SELECT FROM falukeys_internal.own_keys() WHERE key_id = %L', :'foreign_key', :'missing_key');
 SELECT query, bool_and(visibility.plan(role, query, existing) = visibility.plan(role, query, missing)) AS same
 FROM visibility.question, unnest('{tenant,member,nobody,verifier}'::text[]) AS role
+-- A member knows what workspace it is in, and who else is; and whoever is in one, the permissions.
+WHERE (role <> 'member' OR query !~ 'workspace_list|member_list|own_members') AND (role IN ('nobody', 'verifier') OR query !~ 'permission_list')
 GROUP BY query ORDER BY query COLLATE "C";
+-- Narrowed to one, they all see what there is of it, or of nothing.
+SELECT bool_and(visibility.plan(role, query, existing) = visibility.plan(role, query, missing)) AS same
+FROM (SELECT set_config('falukeys.acting_in', :'own', false) OFFSET 0) AS narrowed, visibility.question, unnest('{tenant,member,nobody,verifier}'::text[]) AS role
+WHERE role IN ('nobody', 'verifier') OR query !~ 'permission_list';
+RESET falukeys.acting_in;
+-- Nor does it tell whether what one is narrowed to is there.
+CREATE FUNCTION visibility.narrowed(role text, view text, workspace text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('falukeys.acting_in', workspace, true);
+	RETURN visibility.plan(role, 'SELECT FROM ' || view || ' WHERE %L IS NOT NULL', workspace);
+END $$;
+SELECT oid::regclass AS view, bool_and(visibility.narrowed(role, oid::regclass::text, :'foreign') = visibility.narrowed(role, oid::regclass::text, :'missing')) AS same
+FROM pg_class, unnest('{tenant,nobody,verifier}'::text[]) AS role
+WHERE relnamespace = 'falukeys'::regnamespace AND relkind = 'v' AND has_table_privilege('regress_falukeys_nobody', oid, 'SELECT') GROUP BY oid ORDER BY oid::regclass::text COLLATE "C";
+SELECT function, bool_and(visibility.reads(role, format(call, :'foreign_key', :'foreign')) = visibility.reads(role, format(call, :'missing_key', :'missing'))) AS same
+FROM (SELECT set_config('falukeys.acting_in', :'own', false) OFFSET 0) AS narrowed, visibility.call, unnest('{tenant,member,nobody,verifier,operator}'::text[]) AS role
+GROUP BY function HAVING NOT bool_and(visibility.reads(role, format(call, :'foreign_key', :'foreign')) = visibility.reads(role, format(call, :'missing_key', :'missing')));
+RESET falukeys.acting_in;
 -- The tables are not read for who does not see every workspace.
 SELECT role, bool_and(visibility.plan(role, query, existing) ~ 'never executed') AS unread, bool_or(visibility.plan(role, query, existing) ~ '(Seq|Index|Heap|Index Only) Scan[^\n]* on [^\n]*actual') AS read
-FROM visibility.question, unnest('{tenant,nobody,operator}'::text[]) AS role WHERE query !~ 'own_' GROUP BY role ORDER BY role;
+FROM visibility.question, unnest('{tenant,nobody,operator}'::text[]) AS role WHERE query !~ 'own_|permission_list' GROUP BY role ORDER BY role;
 
 -- Estimates come from statistics, so no column that the views read has any,
 SELECT DISTINCT a.attrelid::regclass, attname
@@ -149,7 +183,7 @@ FROM pg_depend AS d JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass A
 	JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT attisdropped
 WHERE coalesce(attstattarget, -1) <> 0 ORDER BY 1, 2;
 -- and ANALYZE makes none.
-SELECT DISTINCT tablename FROM pg_stats WHERE schemaname = 'falukeys' AND tablename IN ('workspaces', 'keys', 'events', 'key_usage', 'sealed_secrets');
+SELECT DISTINCT tablename FROM pg_stats WHERE schemaname = 'falukeys' AND tablename IN ('workspaces', 'members', 'keys', 'events', 'key_usage', 'sealed_secrets', 'retired_secrets', 'permissions', 'key_permissions', 'key_networks', 'key_objects');
 
 --
 -- What is seen is what was seen ever: the caller's own, or all.

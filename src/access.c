@@ -25,6 +25,7 @@
 #include "utils/syscache.h"
 
 #include "access.h"
+#include "acting_in.h"
 #include "argument.h"
 #include "arrays.h"
 #include "compat.h"
@@ -39,6 +40,8 @@ static const char *const level_functions[] = {
 };
 
 PG_FUNCTION_INFO_V1(access_sees_every);
+PG_FUNCTION_INFO_V1(access_acting_workspace);
+PG_FUNCTION_INFO_V1(access_sees_a_workspace);
 PG_FUNCTION_INFO_V1(access_level_marker);
 PG_FUNCTION_INFO_V1(access_grant);
 PG_FUNCTION_INFO_V1(access_revoke);
@@ -99,6 +102,8 @@ is_enough(Oid member_role, AccessNeed need)
 {
 	WorkspaceRole role = catalog_workspace_role(member_role);
 
+	if (need == ACCESS_MEMBER)
+		return role != WORKSPACE_NO_ROLE;
 	return role == WORKSPACE_ADMINISTRATOR ||
 		(role == WORKSPACE_DEVELOPER &&
 		 (need == ACCESS_DEVELOPER || need == ACCESS_DEVELOPER_OR_OPERATOR));
@@ -147,7 +152,7 @@ without_doubles(List *texts)
 	return once;
 }
 
-/* The ids of the workspaces that a role is a member of, each once */
+/* The ids of the workspaces that a role is a member of and may act in, each once */
 static List *
 workspaces_of(StoreReader *reader, Oid role, AccessNeed need)
 {
@@ -163,9 +168,11 @@ workspaces_of(StoreReader *reader, Oid role, AccessNeed need)
 						 AccessShareLock, ObjectIdGetDatum(lfirst_oid(cell)));
 		while (store_scan_next(&scan))
 		{
-			if (is_enough(DatumGetObjectId(store_scan_value(&scan, MEMBERS_ROLE, &null)), need))
-				workspaces = lappend(workspaces,
-									 DatumGetTextPCopy(store_scan_value(&scan, MEMBERS_WORKSPACE_ID, &null)));
+			text	   *workspace = DatumGetTextPCopy(store_scan_value(&scan, MEMBERS_WORKSPACE_ID, &null));
+
+			if (!acting_in_excludes(workspace) &&
+				is_enough(DatumGetObjectId(store_scan_value(&scan, MEMBERS_ROLE, &null)), need))
+				workspaces = lappend(workspaces, workspace);
 		}
 		store_scan_end(&scan);
 	}
@@ -204,6 +211,27 @@ own_key(StoreReader *reader, const text *key_id, Oid role, AccessNeed need, KeyF
 	return false;
 }
 
+/* For who sees every workspace: in the one that it acts in, which alone is read then */
+static bool
+any_key(StoreReader *reader, const text *key_id, KeyFacts *facts)
+{
+	text	   *workspace = acting_in_workspace();
+
+	if (!acting_in_is_set())
+		return store_key_by_id(reader, key_id, facts);
+	return workspace != NULL && store_key_in_workspace(reader, workspace, key_id, facts);
+}
+
+/* Nothing was read: the same for what is there and for what is not. */
+static void
+deny_narrowed(const char *what, const text *id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for %s \"%s\"", what, argument_shown(id)),
+			 acting_in_hint()));
+}
+
 /* The same words for what is forbidden and for what does not exist. */
 static void
 deny(const char *what, const text *id, Oid role)
@@ -224,6 +252,8 @@ access_allows_workspace(const text *workspace, AccessNeed need)
 	StoreReader reader;
 	bool		allowed;
 
+	if (acting_in_excludes(workspace))
+		return false;
 	store_reader_begin(&reader);
 	allowed = is_allowed_in_workspace(&reader, workspace, GetUserId(), need);
 	store_reader_end(&reader);
@@ -244,6 +274,23 @@ access_check_level(const char *function, AccessLevel level, AccessLevel or_level
 }
 
 void
+access_check_acting_in(const text *workspace)
+{
+	if (acting_in_excludes(workspace))
+		deny_narrowed("workspace", workspace);
+}
+
+void
+access_check_platform(const char *function)
+{
+	if (acting_in_is_set())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for function %s", function),
+				 acting_in_hint()));
+}
+
+void
 access_check_workspace(const text *workspace, AccessNeed need, WorkspaceFacts *facts)
 {
 	Oid			role = GetUserId();
@@ -253,6 +300,7 @@ access_check_workspace(const text *workspace, AccessNeed need, WorkspaceFacts *f
 	bool		exists = false;
 	bool		allowed;
 
+	access_check_acting_in(workspace);
 	store_reader_begin(&reader);
 	allowed = is_allowed_in_workspace(&reader, workspace, role, need);
 	/* Nothing is read of someone else's workspace, nor of a missing one. */
@@ -281,10 +329,11 @@ access_sees_key(const text *key_id)
 	KeyFacts	facts;
 	bool		sees;
 
-	if (access_sees_every_workspace(role))
+	if (access_sees_every_workspace(role) && !acting_in_is_set())
 		return true;
 	store_reader_begin(&reader);
-	sees = own_key(&reader, key_id, role, ACCESS_DEVELOPER, &facts);
+	sees = access_sees_every_workspace(role) ? any_key(&reader, key_id, &facts) :
+		own_key(&reader, key_id, role, ACCESS_DEVELOPER, &facts);
 	store_reader_end(&reader);
 	return sees;
 }
@@ -301,7 +350,7 @@ access_check_key(const text *key_id, AccessNeed need, KeyFacts *facts)
 	store_reader_begin(&reader);
 	if (sees_all)
 	{
-		exists = store_key_by_id(&reader, key_id, facts);
+		exists = any_key(&reader, key_id, facts);
 		allowed = exists &&
 			is_allowed_in_workspace(&reader, cstring_to_text(facts->workspace_id.text), role, need);
 	}
@@ -315,11 +364,13 @@ access_check_key(const text *key_id, AccessNeed need, KeyFacts *facts)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for key \"%s\"", argument_shown(key_id))));
+	if (acting_in_is_set())
+		deny_narrowed("key", key_id);
 	deny("key", key_id, role);
 }
 
 ArrayType *
-access_own_workspaces(void)
+access_own_workspaces(AccessNeed need)
 {
 	Oid			role = GetUserId();
 	StoreReader reader;
@@ -328,21 +379,56 @@ access_own_workspaces(void)
 	if (access_sees_every_workspace(role))
 		return construct_empty_array(TEXTOID);
 	store_reader_begin(&reader);
-	workspaces = workspaces_of(&reader, role, ACCESS_DEVELOPER);
+	workspaces = workspaces_of(&reader, role, need);
 	store_reader_end(&reader);
 	return arrays_of_list(workspaces, TEXTOID);
 }
 
-/* For the views */
+/*
+ * For the views, which have a branch for each: who sees every workspace, and who
+ * would, but acts in one.
+ */
 Datum
 access_sees_every(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(access_sees_every_workspace(GetUserId()));
+	PG_RETURN_BOOL(!acting_in_is_set() && access_sees_every_workspace(GetUserId()));
+}
+
+Datum
+access_acting_workspace(PG_FUNCTION_ARGS)
+{
+	text	   *workspace = acting_in_workspace();
+
+	if (workspace == NULL || !access_sees_every_workspace(GetUserId()))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(workspace);
+}
+
+Datum
+access_sees_a_workspace(PG_FUNCTION_ARGS)
+{
+	Oid			role = GetUserId();
+	text	   *workspace = acting_in_workspace();
+	StoreReader reader;
+	WorkspaceFacts facts;
+	bool		sees;
+
+	if (access_sees_every_workspace(role) && !acting_in_is_set())
+		PG_RETURN_BOOL(true);
+	store_reader_begin(&reader);
+	if (access_sees_every_workspace(role))
+		sees = workspace != NULL && store_workspace(&reader, workspace, &facts);
+	else
+		sees = workspaces_of(&reader, role, ACCESS_MEMBER) != NIL;
+	store_reader_end(&reader);
+	PG_RETURN_BOOL(sees);
 }
 
 void
 access_deny_key(const text *key_id)
 {
+	if (acting_in_is_set())
+		deny_narrowed("key", key_id);
 	deny("key", key_id, spi_owner_actor());
 	pg_unreachable();
 }

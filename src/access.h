@@ -24,6 +24,7 @@ typedef enum AccessLevel
 /* What a caller must be in a workspace.  Managers and superusers may do all of it. */
 typedef enum AccessNeed
 {
+	ACCESS_MEMBER,
 	ACCESS_DEVELOPER,
 	ACCESS_DEVELOPER_OR_OPERATOR,
 	ACCESS_ADMINISTRATOR,
@@ -36,16 +37,24 @@ extern bool access_has_level(Oid role, AccessLevel level);
 extern bool access_sees_every_workspace(Oid role);
 
 /*
- * As a text[], the workspaces whose keys current_user may see because it is a
- * member of them; none for who sees every workspace.
+ * As a text[], the workspaces in which current_user has what it needs because it
+ * is a member of them; none for who sees every workspace.
  */
-extern ArrayType *access_own_workspaces(void);
+extern ArrayType *access_own_workspaces(AccessNeed need);
 
 /* Does current_user have what it needs in a workspace, which may not exist? */
 extern bool access_allows_workspace(const text *workspace, AccessNeed need);
 
 /* May current_user see the key, which may not exist? */
 extern bool access_sees_key(const text *key_id);
+
+/*
+ * Raise where falukeys.acting_in leaves the workspace out, or is set at all for
+ * what concerns every workspace.  What checks a workspace or a key by the
+ * functions below needs neither.
+ */
+extern void access_check_acting_in(const text *workspace);
+extern void access_check_platform(const char *function);
 
 /* Raise unless current_user has one of the levels. */
 extern void access_check_level(const char *function, AccessLevel level, AccessLevel or_level);

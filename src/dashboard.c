@@ -21,13 +21,23 @@ PG_FUNCTION_INFO_V1(dashboard_own_workspaces);
 PG_FUNCTION_INFO_V1(dashboard_own_usage);
 PG_FUNCTION_INFO_V1(dashboard_own_keys);
 PG_FUNCTION_INFO_V1(dashboard_own_events);
+PG_FUNCTION_INFO_V1(dashboard_own_workspace_list);
+PG_FUNCTION_INFO_V1(dashboard_own_members);
 
-/* The query has one parameter, the caller's workspaces. */
+/*
+ * The first parameter of the query is the workspaces in which the caller has what
+ * it needs, the second one those whose keys it may see.
+ */
 static Datum
-own_rows(FunctionCallInfo fcinfo, const char *query)
+own_rows(FunctionCallInfo fcinfo, AccessNeed need, const char *query)
 {
 	ReturnSetInfo *rows = (ReturnSetInfo *) fcinfo->resultinfo;
-	ArrayType  *workspaces = access_own_workspaces();
+	ArrayType  *workspaces = access_own_workspaces(need);
+	ArrayType  *with_keys = need == ACCESS_DEVELOPER ? workspaces : access_own_workspaces(ACCESS_DEVELOPER);
+	Parameter	parameters[] = {
+		{TEXTARRAYOID, PointerGetDatum(workspaces), false},
+		{TEXTARRAYOID, PointerGetDatum(with_keys), false},
+	};
 	DestReceiver *destination;
 	SpiOwner	spi;
 
@@ -40,8 +50,7 @@ own_rows(FunctionCallInfo fcinfo, const char *query)
 	SetTuplestoreDestReceiverParams(destination, rows->setResult,
 									rows->econtext->ecxt_per_query_memory, false,
 									rows->setDesc, "the view has other columns than the function");
-	spi_owner_read(query, (Parameter) {TEXTARRAYOID, PointerGetDatum(workspaces), false},
-				   destination);
+	spi_owner_read(query, lengthof(parameters), parameters, destination);
 	spi_owner_end(&spi);
 	return (Datum) 0;
 }
@@ -50,7 +59,7 @@ Datum
 dashboard_own_workspaces(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rows = (ReturnSetInfo *) fcinfo->resultinfo;
-	ArrayType  *workspaces = access_own_workspaces();
+	ArrayType  *workspaces = access_own_workspaces(ACCESS_DEVELOPER);
 	Datum	   *ids;
 	bool		null = false;
 	int			count;
@@ -65,17 +74,34 @@ dashboard_own_workspaces(PG_FUNCTION_ARGS)
 Datum
 dashboard_own_usage(PG_FUNCTION_ARGS)
 {
-	return own_rows(fcinfo, "SELECT * FROM falukeys_internal.every_usage WHERE workspace_id = ANY ($1)");
+	return own_rows(fcinfo, ACCESS_DEVELOPER, "SELECT * FROM falukeys_internal.every_usage WHERE workspace_id = ANY ($1)");
 }
 
 Datum
 dashboard_own_keys(PG_FUNCTION_ARGS)
 {
-	return own_rows(fcinfo, "SELECT * FROM falukeys_internal.every_key WHERE workspace_id = ANY ($1)");
+	return own_rows(fcinfo, ACCESS_DEVELOPER, "SELECT * FROM falukeys_internal.every_key WHERE workspace_id = ANY ($1)");
 }
 
 Datum
 dashboard_own_events(PG_FUNCTION_ARGS)
 {
-	return own_rows(fcinfo, "SELECT * FROM falukeys.events WHERE workspace_id = ANY ($1)");
+	return own_rows(fcinfo, ACCESS_DEVELOPER, "SELECT * FROM falukeys.events WHERE workspace_id = ANY ($1)");
+}
+
+/* How many keys there are is not even counted for who may not see them. */
+Datum
+dashboard_own_workspace_list(PG_FUNCTION_ARGS)
+{
+	return own_rows(fcinfo, ACCESS_MEMBER,
+					"SELECT id, name, state, created_at, approved_at, suspended_at, closed_at, reason,"
+					" CASE WHEN id = ANY ($2) THEN live_keys END,"
+					" CASE WHEN id = ANY ($2) THEN test_keys END, meta"
+					" FROM falukeys_internal.every_workspace WHERE id = ANY ($1)");
+}
+
+Datum
+dashboard_own_members(PG_FUNCTION_ARGS)
+{
+	return own_rows(fcinfo, ACCESS_MEMBER, "SELECT * FROM falukeys_internal.every_member WHERE workspace_id = ANY ($1)");
 }

@@ -2,13 +2,14 @@
 -- What people look at.
 
 -- OFFSET 0: see every_usage.
-CREATE VIEW falukeys_internal.every_key AS
+CREATE VIEW falukeys_internal.every_state AS
 	SELECT k.workspace_id,
 		w.name AS workspace,
 		k.id AS key_id,
 		k.kind,
 		k.mode,
-		COALESCE(k.public_key, falukeys.redacted(k.secret)) AS key,
+		k.secret,
+		k.public_key,
 		CASE
 			WHEN r.valid_until OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp()
 				AND COALESCE(r.compromised_at OPERATOR(pg_catalog.>=) r.valid_until, true) THEN 'rolled'
@@ -23,13 +24,61 @@ CREATE VIEW falukeys_internal.every_key AS
 				AND k.mode OPERATOR(pg_catalog.=) 'live' THEN 'workspace_suspended'
 			ELSE 'valid'
 		END AS state,
+		k.permissions_restricted,
+		k.networks_restricted,
+		k.description,
+		k.saved_in,
+		k.created_at,
+		k.expires_at,
+		k.not_before,
+		k.compromised_at,
+		k.parent_key_id,
+		k.meta
+	FROM falukeys.keys AS k
+		JOIN falukeys.workspaces AS w ON w.id OPERATOR(pg_catalog.=) k.workspace_id
+		LEFT JOIN LATERAL (
+			SELECT minter.compromised_at, minter.revoked_at, minter.disabled, minter.not_before, minter.expires_at
+			FROM falukeys.keys AS minter
+			WHERE minter.id OPERATOR(pg_catalog.=) k.parent_key_id OFFSET 0) AS p ON true
+		LEFT JOIN LATERAL (
+			SELECT replaced.valid_until, replaced.compromised_at
+			FROM falukeys.retired_secrets AS replaced
+			WHERE replaced.secret OPERATOR(falukeys.=) k.parent_secret OFFSET 0) AS r ON true;
+COMMENT ON VIEW falukeys_internal.every_state IS 'The keys of every workspace with their state; no one''s but its owner''s';
+COMMENT ON COLUMN falukeys_internal.every_state.workspace_id IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_state.workspace IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_state.key_id IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_state.kind IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_state.mode IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_state.secret IS 'As in keys';
+COMMENT ON COLUMN falukeys_internal.every_state.public_key IS 'As in keys';
+COMMENT ON COLUMN falukeys_internal.every_state.state IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_state.permissions_restricted IS 'As in keys';
+COMMENT ON COLUMN falukeys_internal.every_state.networks_restricted IS 'As in keys';
+COMMENT ON COLUMN falukeys_internal.every_state.description IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_state.saved_in IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_state.created_at IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_state.expires_at IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_state.not_before IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_state.compromised_at IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_state.parent_key_id IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_state.meta IS 'As in dashboard';
+
+CREATE VIEW falukeys_internal.every_key AS
+	SELECT k.workspace_id,
+		k.workspace,
+		k.key_id,
+		k.kind,
+		k.mode,
+		COALESCE(k.public_key, falukeys.redacted(k.secret)) AS key,
+		k.state,
 		CASE WHEN k.permissions_restricted THEN ARRAY(
 			SELECT p.permission FROM falukeys.key_permissions AS p
-			WHERE p.key_id OPERATOR(pg_catalog.=) k.id ORDER BY p.permission)
+			WHERE p.key_id OPERATOR(pg_catalog.=) k.key_id ORDER BY p.permission)
 		END AS permissions,
 		CASE WHEN k.networks_restricted THEN ARRAY(
 			SELECT n.network FROM falukeys.key_networks AS n
-			WHERE n.key_id OPERATOR(pg_catalog.=) k.id ORDER BY n.network)
+			WHERE n.key_id OPERATOR(pg_catalog.=) k.key_id ORDER BY n.network)
 		END AS networks,
 		k.description,
 		COALESCE(k.saved_in, NULLIF(pg_catalog.rtrim(s.first_saved_in), '')) AS saved_in,
@@ -39,9 +88,22 @@ CREATE VIEW falukeys_internal.every_key AS
 		GREATEST(u.last_used_at, m.last_used_at) AS last_used_at,
 		COALESCE(u.uses, 0) OPERATOR(pg_catalog.+) COALESCE(m.uses, 0) AS uses,
 		k.expires_at,
-		k.parent_key_id
-	FROM falukeys.keys AS k
-		JOIN falukeys.workspaces AS w ON w.id OPERATOR(pg_catalog.=) k.workspace_id
+		k.not_before,
+		CASE WHEN o.valid_until IS NOT NULL
+			AND k.state OPERATOR(pg_catalog.<>) ALL ('{compromised,revoked,expired,workspace_closed}') THEN
+			LEAST(o.valid_until, k.expires_at)
+		END AS old_secret_until,
+		COALESCE(k.compromised_at, o.compromised_at) AS compromised_at,
+		COALESCE(s.revealed_at OPERATOR(pg_catalog.=) 'infinity', false)
+			AND k.kind OPERATOR(pg_catalog.=) 'secret' AND k.mode OPERATOR(pg_catalog.=) 'live'
+			AND k.state OPERATOR(pg_catalog.<>) ALL ('{compromised,revoked,expired,workspace_closed}') AS waits_for_reveal,
+		k.parent_key_id,
+		CASE WHEN k.kind OPERATOR(pg_catalog.=) 'temporary' THEN ARRAY(
+			SELECT b.object_id FROM falukeys.key_objects AS b
+			WHERE b.key_id OPERATOR(pg_catalog.=) k.key_id ORDER BY b.object_id)
+		END AS objects,
+		k.meta
+	FROM falukeys_internal.every_state AS k
 		LEFT JOIN LATERAL (
 			SELECT seal.revealed_at, seal.revealed_by, seal.first_saved_in
 			FROM falukeys.sealed_secrets AS seal
@@ -49,16 +111,14 @@ CREATE VIEW falukeys_internal.every_key AS
 		LEFT JOIN LATERAL (
 			SELECT used.uses, used.last_used_at
 			FROM falukeys.key_usage AS used
-			WHERE used.key_id OPERATOR(pg_catalog.=) k.id OFFSET 0) AS u ON true
-		LEFT JOIN LATERAL (
-			SELECT minter.compromised_at, minter.revoked_at, minter.disabled, minter.not_before, minter.expires_at
-			FROM falukeys.keys AS minter
-			WHERE minter.id OPERATOR(pg_catalog.=) k.parent_key_id OFFSET 0) AS p ON true
-		LEFT JOIN LATERAL (
-			SELECT replaced.valid_until, replaced.compromised_at
-			FROM falukeys.retired_secrets AS replaced
-			WHERE replaced.secret OPERATOR(falukeys.=) k.parent_secret OFFSET 0) AS r ON true
-		CROSS JOIN LATERAL falukeys_internal.unflushed_usage(k.id) AS m;
+			WHERE used.key_id OPERATOR(pg_catalog.=) k.key_id OFFSET 0) AS u ON true
+		CROSS JOIN LATERAL (
+			SELECT pg_catalog.max(old.valid_until) FILTER (WHERE old.compromised_at IS NULL
+					AND old.valid_until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()) AS valid_until,
+				pg_catalog.max(old.compromised_at) AS compromised_at
+			FROM falukeys.retired_secrets AS old
+			WHERE old.key_id OPERATOR(pg_catalog.=) k.key_id) AS o
+		CROSS JOIN LATERAL falukeys_internal.unflushed_usage(k.key_id) AS m;
 COMMENT ON VIEW falukeys_internal.every_key IS 'What the view dashboard shows, of every workspace; no one''s but its owner''s';
 COMMENT ON COLUMN falukeys_internal.every_key.workspace_id IS 'As in dashboard';
 COMMENT ON COLUMN falukeys_internal.every_key.workspace IS 'As in dashboard';
@@ -77,20 +137,38 @@ COMMENT ON COLUMN falukeys_internal.every_key.revealed_by IS 'As in dashboard';
 COMMENT ON COLUMN falukeys_internal.every_key.last_used_at IS 'As in dashboard';
 COMMENT ON COLUMN falukeys_internal.every_key.uses IS 'As in dashboard';
 COMMENT ON COLUMN falukeys_internal.every_key.expires_at IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.not_before IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.old_secret_until IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.compromised_at IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.waits_for_reveal IS 'As in dashboard';
 COMMENT ON COLUMN falukeys_internal.every_key.parent_key_id IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.objects IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_key.meta IS 'As in dashboard';
 
 CREATE FUNCTION falukeys_internal.own_keys() RETURNS SETOF falukeys_internal.every_key
 	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dashboard_own_keys';
 COMMENT ON FUNCTION falukeys_internal.own_keys() IS 'What the view dashboard shows to members of workspaces. Anyone';
 
 CREATE VIEW falukeys.dashboard WITH (security_barrier) AS
-	SELECT e.workspace_id, e.workspace, e.key_id, e.kind, e.mode, e.key, e.state, e.permissions,
-		e.networks, e.description, e.saved_in, e.created_at, e.revealed_at, e.revealed_by, e.last_used_at, e.uses, e.expires_at, e.parent_key_id
+	SELECT e.workspace_id, e.workspace, e.key_id, e.kind, e.mode, e.key, e.state, e.permissions, e.networks,
+		e.description, e.saved_in, e.created_at, e.revealed_at, e.revealed_by, e.last_used_at, e.uses,
+		e.expires_at, e.not_before, e.old_secret_until, e.compromised_at, e.waits_for_reveal,
+		e.parent_key_id, e.objects, e.meta
 	FROM falukeys_internal.every_key AS e
 	WHERE (SELECT falukeys_internal.sees_every_workspace())
 	UNION ALL
-	SELECT o.workspace_id, o.workspace, o.key_id, o.kind, o.mode, o.key, o.state, o.permissions,
-		o.networks, o.description, o.saved_in, o.created_at, o.revealed_at, o.revealed_by, o.last_used_at, o.uses, o.expires_at, o.parent_key_id
+	SELECT a.workspace_id, a.workspace, a.key_id, a.kind, a.mode, a.key, a.state, a.permissions, a.networks,
+		a.description, a.saved_in, a.created_at, a.revealed_at, a.revealed_by, a.last_used_at, a.uses,
+		a.expires_at, a.not_before, a.old_secret_until, a.compromised_at, a.waits_for_reveal,
+		a.parent_key_id, a.objects, a.meta
+	FROM falukeys_internal.every_key AS a
+	WHERE (SELECT falukeys_internal.acting_workspace()) IS NOT NULL
+		AND a.workspace_id OPERATOR(pg_catalog.=) (SELECT falukeys_internal.acting_workspace())
+	UNION ALL
+	SELECT o.workspace_id, o.workspace, o.key_id, o.kind, o.mode, o.key, o.state, o.permissions, o.networks,
+		o.description, o.saved_in, o.created_at, o.revealed_at, o.revealed_by, o.last_used_at, o.uses,
+		o.expires_at, o.not_before, o.old_secret_until, o.compromised_at, o.waits_for_reveal,
+		o.parent_key_id, o.objects, o.meta
 	FROM falukeys_internal.own_keys() AS o;
 COMMENT ON VIEW falukeys.dashboard IS 'The keys that the caller may see, a row each; no secret is readable in it';
 COMMENT ON COLUMN falukeys.dashboard.workspace_id IS 'The workspace that the key belongs to';
@@ -110,7 +188,13 @@ COMMENT ON COLUMN falukeys.dashboard.revealed_by IS 'The role that saw it';
 COMMENT ON COLUMN falukeys.dashboard.last_used_at IS 'The last valid verification that was counted';
 COMMENT ON COLUMN falukeys.dashboard.uses IS 'Valid verifications that were counted';
 COMMENT ON COLUMN falukeys.dashboard.expires_at IS 'From when on it is refused; NULL: no bound';
+COMMENT ON COLUMN falukeys.dashboard.not_before IS 'From when on it is good; NULL: no bound';
+COMMENT ON COLUMN falukeys.dashboard.old_secret_until IS 'Until when the secret is good, too, that it had before the last roll; NULL: no old one is';
+COMMENT ON COLUMN falukeys.dashboard.compromised_at IS 'When a secret of it was last reported as leaked; where the state is not compromised, it has another one now';
+COMMENT ON COLUMN falukeys.dashboard.waits_for_reveal IS 'Is it a live secret that can still be revealed, once?';
 COMMENT ON COLUMN falukeys.dashboard.parent_key_id IS 'The key whose holder created this temporary key, which lives no longer than that one''s secret';
+COMMENT ON COLUMN falukeys.dashboard.objects IS 'The objects that a temporary key is for; NULL for others';
+COMMENT ON COLUMN falukeys.dashboard.meta IS 'The application''s own, handed out by verify_key';
 
 CREATE FUNCTION falukeys_internal.own_events() RETURNS SETOF falukeys.events
 	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dashboard_own_events';
@@ -120,6 +204,11 @@ CREATE VIEW falukeys.event_log WITH (security_barrier) AS
 	SELECT e.id, e.at, e.event, e.actor, e.session_actor, e.acting_for, e.workspace_id, e.key_id, e.detail
 	FROM falukeys.events AS e
 	WHERE (SELECT falukeys_internal.sees_every_workspace())
+	UNION ALL
+	SELECT a.id, a.at, a.event, a.actor, a.session_actor, a.acting_for, a.workspace_id, a.key_id, a.detail
+	FROM falukeys.events AS a
+	WHERE (SELECT falukeys_internal.acting_workspace()) IS NOT NULL
+		AND a.workspace_id OPERATOR(pg_catalog.=) (SELECT falukeys_internal.acting_workspace())
 	UNION ALL
 	SELECT o.id, o.at, o.event, o.actor, o.session_actor, o.acting_for, o.workspace_id, o.key_id, o.detail
 	FROM falukeys_internal.own_events() AS o;
@@ -133,6 +222,110 @@ COMMENT ON COLUMN falukeys.event_log.acting_for IS 'What the client had set in f
 COMMENT ON COLUMN falukeys.event_log.workspace_id IS 'The workspace that it was done to, or whose key';
 COMMENT ON COLUMN falukeys.event_log.key_id IS 'The key that it was done to';
 COMMENT ON COLUMN falukeys.event_log.detail IS 'What else belongs to it, a reason, say';
+
+CREATE VIEW falukeys_internal.every_workspace AS
+	SELECT w.id,
+		w.name,
+		w.state,
+		w.created_at,
+		w.approved_at,
+		CASE WHEN w.state OPERATOR(pg_catalog.=) 'suspended' THEN w.state_changed_at END AS suspended_at,
+		CASE WHEN w.state OPERATOR(pg_catalog.=) 'closed' THEN w.state_changed_at END AS closed_at,
+		CASE WHEN w.state OPERATOR(pg_catalog.=) ANY ('{suspended,closed}') THEN w.state_reason END AS reason,
+		(SELECT pg_catalog.count(*) FROM falukeys_internal.every_state AS k
+			WHERE k.workspace_id OPERATOR(pg_catalog.=) w.id AND k.mode OPERATOR(pg_catalog.=) 'live'
+				AND k.state OPERATOR(pg_catalog.=) 'valid') AS live_keys,
+		(SELECT pg_catalog.count(*) FROM falukeys_internal.every_state AS k
+			WHERE k.workspace_id OPERATOR(pg_catalog.=) w.id AND k.mode OPERATOR(pg_catalog.=) 'test'
+				AND k.state OPERATOR(pg_catalog.=) 'valid') AS test_keys,
+		w.meta
+	FROM falukeys.workspaces AS w;
+COMMENT ON VIEW falukeys_internal.every_workspace IS 'What the view workspace_list shows, of every workspace; no one''s but its owner''s';
+COMMENT ON COLUMN falukeys_internal.every_workspace.id IS 'As in workspace_list';
+COMMENT ON COLUMN falukeys_internal.every_workspace.name IS 'As in workspace_list';
+COMMENT ON COLUMN falukeys_internal.every_workspace.state IS 'As in workspace_list';
+COMMENT ON COLUMN falukeys_internal.every_workspace.created_at IS 'As in workspace_list';
+COMMENT ON COLUMN falukeys_internal.every_workspace.approved_at IS 'As in workspace_list';
+COMMENT ON COLUMN falukeys_internal.every_workspace.suspended_at IS 'As in workspace_list';
+COMMENT ON COLUMN falukeys_internal.every_workspace.closed_at IS 'As in workspace_list';
+COMMENT ON COLUMN falukeys_internal.every_workspace.reason IS 'As in workspace_list';
+COMMENT ON COLUMN falukeys_internal.every_workspace.live_keys IS 'As in workspace_list';
+COMMENT ON COLUMN falukeys_internal.every_workspace.test_keys IS 'As in workspace_list';
+COMMENT ON COLUMN falukeys_internal.every_workspace.meta IS 'As in workspace_list';
+
+CREATE FUNCTION falukeys_internal.own_workspace_list() RETURNS SETOF falukeys_internal.every_workspace
+	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dashboard_own_workspace_list';
+COMMENT ON FUNCTION falukeys_internal.own_workspace_list() IS 'What the view workspace_list shows to members of workspaces. Anyone';
+
+CREATE VIEW falukeys.workspace_list WITH (security_barrier) AS
+	SELECT e.id, e.name, e.state, e.created_at, e.approved_at, e.suspended_at, e.closed_at, e.reason, e.live_keys, e.test_keys, e.meta
+	FROM falukeys_internal.every_workspace AS e
+	WHERE (SELECT falukeys_internal.sees_every_workspace())
+	UNION ALL
+	SELECT a.id, a.name, a.state, a.created_at, a.approved_at, a.suspended_at, a.closed_at, a.reason, a.live_keys, a.test_keys, a.meta
+	FROM falukeys_internal.every_workspace AS a
+	WHERE (SELECT falukeys_internal.acting_workspace()) IS NOT NULL
+		AND a.id OPERATOR(pg_catalog.=) (SELECT falukeys_internal.acting_workspace())
+	UNION ALL
+	SELECT o.id, o.name, o.state, o.created_at, o.approved_at, o.suspended_at, o.closed_at, o.reason, o.live_keys, o.test_keys, o.meta
+	FROM falukeys_internal.own_workspace_list() AS o;
+COMMENT ON VIEW falukeys.workspace_list IS 'The workspaces that the caller sees, a row each: as a member of any role, or all';
+COMMENT ON COLUMN falukeys.workspace_list.id IS 'The workspace';
+COMMENT ON COLUMN falukeys.workspace_list.name IS 'For people; need not be unique';
+COMMENT ON COLUMN falukeys.workspace_list.state IS 'pending: it waits for approval; approved, suspended or closed';
+COMMENT ON COLUMN falukeys.workspace_list.created_at IS 'When it was created';
+COMMENT ON COLUMN falukeys.workspace_list.approved_at IS 'When it was approved; NULL: not yet';
+COMMENT ON COLUMN falukeys.workspace_list.suspended_at IS 'Since when it is suspended; NULL: it is not';
+COMMENT ON COLUMN falukeys.workspace_list.closed_at IS 'When it was closed; NULL: it is not';
+COMMENT ON COLUMN falukeys.workspace_list.reason IS 'Why it was suspended or closed';
+COMMENT ON COLUMN falukeys.workspace_list.live_keys IS 'How many of its live keys have the state valid; NULL where the caller may not see its keys';
+COMMENT ON COLUMN falukeys.workspace_list.test_keys IS 'The same of its test keys';
+COMMENT ON COLUMN falukeys.workspace_list.meta IS 'The platform''s own';
+
+CREATE VIEW falukeys_internal.every_member AS
+	SELECT m.workspace_id, w.name AS workspace, m.member, m.role
+	FROM falukeys.members AS m
+		JOIN LATERAL (
+			SELECT named.name
+			FROM falukeys.workspaces AS named
+			WHERE named.id OPERATOR(pg_catalog.=) m.workspace_id OFFSET 0) AS w ON true;
+COMMENT ON VIEW falukeys_internal.every_member IS 'What the view member_list shows, of every workspace; no one''s but its owner''s';
+COMMENT ON COLUMN falukeys_internal.every_member.workspace_id IS 'As in member_list';
+COMMENT ON COLUMN falukeys_internal.every_member.workspace IS 'As in member_list';
+COMMENT ON COLUMN falukeys_internal.every_member.member IS 'As in member_list';
+COMMENT ON COLUMN falukeys_internal.every_member.role IS 'As in member_list';
+
+CREATE FUNCTION falukeys_internal.own_members() RETURNS SETOF falukeys_internal.every_member
+	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dashboard_own_members';
+COMMENT ON FUNCTION falukeys_internal.own_members() IS 'What the view member_list shows to members of workspaces. Anyone';
+
+CREATE VIEW falukeys.member_list WITH (security_barrier) AS
+	SELECT e.workspace_id, e.workspace, e.member, e.role
+	FROM falukeys_internal.every_member AS e
+	WHERE (SELECT falukeys_internal.sees_every_workspace())
+	UNION ALL
+	SELECT a.workspace_id, a.workspace, a.member, a.role
+	FROM falukeys_internal.every_member AS a
+	WHERE (SELECT falukeys_internal.acting_workspace()) IS NOT NULL
+		AND a.workspace_id OPERATOR(pg_catalog.=) (SELECT falukeys_internal.acting_workspace())
+	UNION ALL
+	SELECT o.workspace_id, o.workspace, o.member, o.role
+	FROM falukeys_internal.own_members() AS o;
+COMMENT ON VIEW falukeys.member_list IS 'The members of the workspaces that the caller sees';
+COMMENT ON COLUMN falukeys.member_list.workspace_id IS 'The workspace';
+COMMENT ON COLUMN falukeys.member_list.workspace IS 'Its name';
+COMMENT ON COLUMN falukeys.member_list.member IS 'A database role; its number where it is gone';
+COMMENT ON COLUMN falukeys.member_list.role IS 'administrator: its keys and members; developer: its keys; member: no key';
+
+-- Who sees a workspace sees all of them, so there is one branch; nothing is written through it.
+CREATE VIEW falukeys.permission_list WITH (security_barrier) AS
+	SELECT p.name, p.description
+	FROM falukeys.permissions AS p
+	WHERE (SELECT falukeys_internal.sees_a_workspace())
+	OFFSET 0;
+COMMENT ON VIEW falukeys.permission_list IS 'The catalog of permissions, for whoever sees a workspace';
+COMMENT ON COLUMN falukeys.permission_list.name IS 'Lower-case words joined by dots; messages covers messages.read';
+COMMENT ON COLUMN falukeys.permission_list.description IS 'For people';
 
 -- EXPLAIN shows estimates to everyone, and a condition's would tell from the
 -- statistics of a column what is in it. So there are none.
@@ -174,3 +367,12 @@ ALTER TABLE falukeys.events
 	ALTER COLUMN actor SET STATISTICS 0, ALTER COLUMN session_actor SET STATISTICS 0,
 	ALTER COLUMN acting_for SET STATISTICS 0, ALTER COLUMN workspace_id SET STATISTICS 0,
 	ALTER COLUMN key_id SET STATISTICS 0, ALTER COLUMN detail SET STATISTICS 0;
+ALTER TABLE falukeys.members
+	ALTER COLUMN workspace_id SET STATISTICS 0, ALTER COLUMN member SET STATISTICS 0, ALTER COLUMN role SET STATISTICS 0,
+	ALTER COLUMN added_at SET STATISTICS 0;
+ALTER TABLE falukeys.permissions
+	ALTER COLUMN name SET STATISTICS 0, ALTER COLUMN description SET STATISTICS 0,
+	ALTER COLUMN added_at SET STATISTICS 0;
+ALTER TABLE falukeys.key_objects
+	ALTER COLUMN key_id SET STATISTICS 0, ALTER COLUMN object_id SET STATISTICS 0,
+	ALTER COLUMN added_at SET STATISTICS 0;

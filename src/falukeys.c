@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "acting_in.h"
 #include "compat.h"
 #include "events.h"
 #include "hints.h"
@@ -45,6 +46,12 @@ _PG_init(void)
 							   "An application's own user, say. Nothing is decided by it.",
 							   &events_acting_for, "",
 							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("falukeys.acting_in",
+							   "The only workspace that functions change and views show.",
+							   "Empty: whatever the role may. What is no id of a workspace leaves none.",
+							   &acting_in, "",
+							   PGC_USERSET, 0, acting_in_check, NULL, NULL);
+	acting_in_is_defined();
 	DefineCustomIntVariable("falukeys.max_standby_lag",
 							"How far a standby may be behind its primary and still verify keys.",
 							"Beyond it, and when cut off for longer, it answers stale_standby. 0: however far.",

@@ -69,7 +69,9 @@ TO PUBLIC;
 
 -- These show what the caller may see.
 GRANT EXECUTE ON FUNCTION
-	falukeys_internal.unflushed_usage(text), falukeys_internal.sees_every_workspace(), falukeys_internal.own_workspaces(),
+	falukeys_internal.unflushed_usage(text), falukeys_internal.sees_every_workspace(),
+	falukeys_internal.acting_workspace(), falukeys_internal.sees_a_workspace(), falukeys_internal.own_workspace_list(), falukeys_internal.own_members(), falukeys_internal.own_workspaces(),
 	falukeys_internal.own_usage(), falukeys_internal.own_keys(), falukeys_internal.own_events()
 TO PUBLIC;
-GRANT SELECT ON falukeys_internal.visible_workspaces, falukeys.usage, falukeys.dashboard, falukeys.event_log TO PUBLIC;
+GRANT SELECT ON falukeys_internal.visible_workspaces, falukeys.usage, falukeys.dashboard, falukeys.event_log,
+	falukeys.workspace_list, falukeys.member_list, falukeys.permission_list TO PUBLIC;

@@ -8,6 +8,7 @@
 #include "utils/timestamp.h"
 
 #include "access.h"
+#include "acting_in.h"
 #include "argument.h"
 #include "events.h"
 #include "guards.h"
@@ -96,20 +97,19 @@ report_key(const text *key_id, const ApiKey *secret, text *source)
 
 /* The key that has or had a secret; NULL for an unknown one */
 static text *
-find_key(const ApiKey *secret)
+find_key(const ApiKey *secret, KeyFacts *facts)
 {
 	StoreReader reader;
-	KeyFacts	facts;
 	RetiredFacts retired;
 	text	   *id = NULL;
 
 	store_reader_begin(&reader);
-	if (store_key_by_secret(&reader, secret, &facts))
-		id = cstring_to_text(facts.id.text);
+	if (store_key_by_secret(&reader, secret, facts))
+		id = cstring_to_text(facts->id.text);
 	else if (store_retired(&reader, secret, &retired))
 	{
 		id = cstring_to_text(retired.key_id.text);
-		if (!store_key_by_id(&reader, id, &facts))
+		if (!store_key_by_id(&reader, id, facts))
 			id = NULL;
 	}
 	store_reader_end(&reader);
@@ -123,6 +123,7 @@ leaks_report(PG_FUNCTION_ARGS)
 	text	   *source = argument_stored_text(fcinfo, 1, "source");
 	ApiKey		secret;
 	KeyFormatError error;
+	KeyFacts	facts;
 	text	   *key_id;
 
 	access_check_level("report_compromised_key", ACCESS_VERIFIER, ACCESS_OPERATOR);
@@ -140,7 +141,11 @@ leaks_report(PG_FUNCTION_ARGS)
 				 errhint("Revoke it with falukeys.revoke_key(), if it is not to be used any more.")));
 
 	precedence_lock_tables("report_compromised_key", ACCESS_VERIFIER);
-	key_id = find_key(&secret);
+	key_id = find_key(&secret, &facts);
+	/* Narrowed, an unknown key is refused as another workspace's is. */
+	if (acting_in_is_set() &&
+		(key_id == NULL || acting_in_excludes(cstring_to_text(facts.workspace_id.text))))
+		access_deny_key(plaintext);
 	if (key_id == NULL || !report_key(key_id, &secret, source))
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(key_id);

@@ -303,6 +303,7 @@ lifecycle_purge(PG_FUNCTION_ARGS)
 	uint64		purged;
 
 	access_check_level("purge_keys", ACCESS_OPERATOR, ACCESS_OPERATOR);
+	access_check_platform("purge_keys");
 	argument_require(fcinfo, 0, "older_than");
 	if (DatumGetBool(DirectFunctionCall2(interval_lt, PG_GETARG_DATUM(0), IntervalPGetDatum(&none))) ||
 		DatumGetBool(DirectFunctionCall2(interval_gt, PG_GETARG_DATUM(0), IntervalPGetDatum(&limit))))

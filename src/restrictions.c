@@ -54,6 +54,7 @@ restrictions_define_permission(PG_FUNCTION_ARGS)
 	text	   *description = argument_stored_text(fcinfo, 1, "description");
 	SpiOwner	spi;
 
+	access_check_platform("define_permission");
 	argument_check_length("name", name, ARGUMENT_MAX_NAME);
 	if (!is_permission_name(name))
 		ARGUMENT_REFUSE("argument \"%s\" must be lower-case words joined by dots, such as messages.read", "name");

@@ -248,12 +248,12 @@ plan_by_index_only(void)
 }
 
 void
-spi_owner_read(const char *sql, Parameter parameter, DestReceiver *destination)
+spi_owner_read(const char *sql, int count, const Parameter *parameters, DestReceiver *destination)
 {
 	SPIExecuteOptions options = {.read_only = true,.dest = destination};
 
 	plan_by_index_only();
-	execute(sql, 1, &parameter, &options);
+	execute(sql, count, parameters, &options);
 }
 
 Datum

@@ -48,10 +48,11 @@ extern Oid	spi_owner_actor(void);
 extern uint64 spi_owner_run(const char *sql, int count, const Parameter *parameters);
 
 /*
- * Sends the rows of a SELECT with one parameter, as the running query sees
- * them, to a destination.  Must be the last statement before spi_owner_end.
+ * Sends the rows of a SELECT, as the running query sees them, to a destination.
+ * Must be the last statement before spi_owner_end.
  */
-extern void spi_owner_read(const char *sql, Parameter parameter, DestReceiver *destination);
+extern void spi_owner_read(const char *sql, int count, const Parameter *parameters,
+						   DestReceiver *destination);
 
 /* A column of the first row that the last statement returned. */
 extern Datum spi_owner_result(int column, bool *null);

@@ -40,6 +40,11 @@ CREATE VIEW falukeys.usage WITH (security_barrier) AS
 	FROM falukeys_internal.every_usage AS e
 	WHERE (SELECT falukeys_internal.sees_every_workspace())
 	UNION ALL
+	SELECT a.workspace_id, a.key_id, a.uses, a.denials, a.last_used_at, a.last_client, a.last_retired_at
+	FROM falukeys_internal.every_usage AS a
+	WHERE (SELECT falukeys_internal.acting_workspace()) IS NOT NULL
+		AND a.workspace_id OPERATOR(pg_catalog.=) (SELECT falukeys_internal.acting_workspace())
+	UNION ALL
 	SELECT o.workspace_id, o.key_id, o.uses, o.denials, o.last_used_at, o.last_client, o.last_retired_at
 	FROM falukeys_internal.own_usage() AS o;
 COMMENT ON VIEW falukeys.usage IS 'How often the keys that the caller may see are used, up to now';

@@ -61,6 +61,7 @@ workspaces_create(PG_FUNCTION_ARGS)
 	bool		null;
 	text	   *id;
 
+	access_check_platform("create_workspace");
 	check_name(name);
 	if (!PG_ARGISNULL(1))
 	{
@@ -112,6 +113,7 @@ workspaces_approve(PG_FUNCTION_ARGS)
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
 	SpiOwner	spi;
 
+	access_check_acting_in(workspace);
 	store_lock_for_writing();
 	spi_owner_begin(&spi);
 	switch (lock_workspace(workspace, NULL))
@@ -142,6 +144,7 @@ workspaces_suspend(PG_FUNCTION_ARGS)
 	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	SpiOwner	spi;
 
+	access_check_acting_in(workspace);
 	precedence_lock_tables("suspend_workspace", ACCESS_OPERATOR);
 	spi_owner_begin(&spi);
 	switch (lock_workspace(workspace, "suspend_workspace"))
@@ -169,6 +172,7 @@ workspaces_resume(PG_FUNCTION_ARGS)
 	text	   *workspace = argument_text(fcinfo, 0, "workspace");
 	SpiOwner	spi;
 
+	access_check_acting_in(workspace);
 	store_lock_for_writing();
 	spi_owner_begin(&spi);
 	if (lock_workspace(workspace, NULL) != WORKSPACE_SUSPENDED)
@@ -187,6 +191,7 @@ workspaces_close(PG_FUNCTION_ARGS)
 	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	SpiOwner	spi;
 
+	access_check_acting_in(workspace);
 	precedence_lock_tables("close_workspace", ACCESS_OPERATOR);
 	spi_owner_begin(&spi);
 	if (lock_workspace(workspace, "close_workspace") == WORKSPACE_CLOSED)
