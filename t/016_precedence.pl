@@ -128,6 +128,8 @@ foreach my $end ('suspend', 'close')
 
 	renew_workspace();
 	stops('oscar', "${end}_workspace('<WORKSPACE>')", "SELECT falukeys.add_member('<WORKSPACE>', 'someone', 'developer')", $ended);
+	renew_workspace();
+	stops('oscar', "${end}_workspace('<WORKSPACE>')", "SELECT falukeys.describe_workspace('<WORKSPACE>', 'Held', '{}')", $ended =~ s/ FROM falukeys.workspaces/ AND name = 'Precedence' AND meta IS NULL FROM falukeys.workspaces/r);
 }
 
 # What does not hold it up, goes on.
