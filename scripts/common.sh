@@ -44,6 +44,11 @@ stop_servers() {
 	done
 }
 
+# Where scripts/install-drivers puts what npm gives: for everyone, or for oneself.
+# t/DriverTest.pm looks in both.
+drivers_of_machine=/var/cache/falukeys
+drivers_of_user=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/falukeys
+
 # The mirror of Debian that apt-get uses here, unless MIRROR names another one.
 debian_mirror() {
 	local mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -v security | head -n 1)}

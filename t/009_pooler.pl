@@ -26,31 +26,8 @@ foreach my $name (qw(ann ben))
 	$keys{$name} = query($node, "SELECT key FROM falukeys.create_key('$workspace', 'secret', 'test')");
 }
 
-my $pgbouncer = (grep { -x $_ } map { "$_/pgbouncer" } split(/:/, $ENV{PATH}), '/usr/sbin')[0]
-  or die 'pgbouncer is not installed';
-my $directory = PostgreSQL::Test::Utils::tempdir_short();
-my $port = PostgreSQL::Test::Cluster::get_free_port();
-append_to_file("$directory/pgbouncer.ini", <<INI);
-[databases]
-app = host=@{[ $node->host ]} port=@{[ $node->port ]} dbname=postgres user=app pool_size=1
-
-[pgbouncer]
-listen_addr =
-listen_port = $port
-unix_socket_dir = $directory
-auth_type = any
-pool_mode = transaction
-logfile = $directory/log
-pidfile = $directory/pid
-INI
-my $pooler = IPC::Run::start([ $pgbouncer, '-q', "$directory/pgbouncer.ini" ], '<', \undef, '>', "$directory/out", '2>&1');
-my $is_there = 0;
-for (1 .. 100)
-{
-	last if $is_there = -S "$directory/.s.PGSQL.$port";
-	select(undef, undef, undef, 0.1);
-}
-ok($is_there, 'pgbouncer listens');
+my $pooler = start_pooler($node, 'app');
+my ($directory, $port) = @{$pooler}{qw(host port)};
 
 my %clients;
 {
@@ -119,8 +96,7 @@ ok( IPC::Run::run(
 	'six clients at once see their own rows only')
   or diag "$out\n$err";
 like($out, qr/actually processed: 300\/300/, 'in all of their transactions');
-$pooler->signal('INT');
-$pooler->finish;
+stop_pooler($pooler);
 
 # What a prepared transaction did, it did by the key, although no one is its
 # session any more.

@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::Bin;
 use DocumentTest;
+use DriverTest;
 use FalukeysTest;
 use File::Basename;
 use PostgreSQL::Test::Utils;
@@ -52,11 +53,6 @@ sub interpreter
 	note("SKIP a block in line $block->{line}: driver $driver cannot be had");
 	return (grep { -x "$_/$parse[0]" } split(/:/, $ENV{PATH})) ? "@parse" : 'true';
 }
-
-# Nothing is known of drivers yet.
-sub node_with { return undef; }
-sub python_with { return undef; }
-sub driver_directory { return PostgreSQL::Test::Utils::tempdir(); }
 
 my %programs = (
 	sh => sub { 'sh -eu' },

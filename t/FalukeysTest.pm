@@ -7,6 +7,7 @@ use warnings;
 
 use Exporter 'import';
 use File::Find;
+use IPC::Run;
 use MIME::Base64;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -14,7 +15,8 @@ use Test::More;
 
 our @EXPORT = qw(
   new_server configure query attempt refused is_code new_workspace new_sealed
-  session session_attempt session_refused find_in_files key_patterns
+  session session_attempt session_refused start_pooler stop_pooler
+  find_in_files key_patterns
 );
 
 # A started server with the extension in database postgres. Statements are not
@@ -164,6 +166,50 @@ sub session_refused
 	my ($sqlstate, $messages, $output) = session_attempt($session, $sql);
 
 	return _check_refusal($sqlstate, $messages, $output, $expected, $pattern, $name);
+}
+
+# A pgbouncer in transaction mode, before database postgres, with one connection to
+# it, as a role. Named prepared statements do not work there, as before its 1.21.
+sub start_pooler
+{
+	my ($node, $role) = @_;
+	my $pgbouncer = (grep { -x $_ } map { "$_/pgbouncer" } split(/:/, $ENV{PATH}), '/usr/sbin')[0]
+	  or die 'pgbouncer is not installed';
+	my $directory = PostgreSQL::Test::Utils::tempdir_short();
+	my %pooler = (host => $directory, port => PostgreSQL::Test::Cluster::get_free_port());
+	my ($version) = `'$pgbouncer' --version` =~ /^PgBouncer 1\.(\d+)/ or die 'unknown version of pgbouncer';
+
+	append_to_file("$directory/pgbouncer.ini", <<INI . ($version >= 21 ? "max_prepared_statements = 0\n" : ''));
+[databases]
+app = host=@{[ $node->host ]} port=@{[ $node->port ]} dbname=postgres user=$role pool_size=1
+
+[pgbouncer]
+listen_addr =
+listen_port = $pooler{port}
+unix_socket_dir = $directory
+auth_type = any
+pool_mode = transaction
+ignore_startup_parameters = extra_float_digits
+logfile = $directory/log
+pidfile = $directory/pid
+INI
+	$pooler{process} = IPC::Run::start([ $pgbouncer, '-q', "$directory/pgbouncer.ini" ],
+		'<', \undef, '>', "$directory/out", '2>&1');
+	for (1 .. 100)
+	{
+		return \%pooler if -S "$directory/.s.PGSQL.$pooler{port}";
+		select(undef, undef, undef, 0.1);
+	}
+	die 'pgbouncer does not listen';
+}
+
+sub stop_pooler
+{
+	my ($pooler) = @_;
+
+	$pooler->{process}->signal('INT');
+	$pooler->{process}->finish;
+	return;
 }
 
 # Patterns, each enough to know a key by, for its text, its base64 at all three
