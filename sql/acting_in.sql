@@ -13,10 +13,12 @@ CREATE ROLE regress_falukeys_member;
 CREATE ROLE regress_falukeys_developer;
 CREATE ROLE regress_falukeys_administrator;
 CREATE ROLE regress_falukeys_verifier;
+CREATE ROLE regress_falukeys_delegate;
 CREATE ROLE regress_falukeys_operator;
 CREATE ROLE regress_falukeys_manager;
 CREATE ROLE regress_falukeys_superuser SUPERUSER;
 SELECT falukeys.grant_access('regress_falukeys_verifier', 'verifier'),
+	falukeys.grant_access('regress_falukeys_delegate', 'delegate'),
 	falukeys.grant_access('regress_falukeys_operator', 'operator'),
 	falukeys.grant_access('regress_falukeys_manager', 'manager');
 SELECT falukeys.define_permission('acting', 'for the test of acting_in');
@@ -37,7 +39,7 @@ SELECT id AS own, key_id AS own_key FROM acting.workspace WHERE name = 'own' \gs
 SELECT id AS other, key_id AS other_key, key AS other_secret FROM acting.workspace WHERE name = 'other' \gset
 SELECT format('CREATE TABLE acting.%I (workspace_id text, mode text)', role) AS statement,
 	format('ALTER TABLE acting.%I OWNER TO %I', role, 'regress_falukeys_' || role) AS and_then
-FROM unnest('{developer,administrator,operator,manager,superuser}'::text[]) AS role
+FROM unnest('{developer,administrator,verifier,delegate,operator,manager,superuser}'::text[]) AS role
 \gexec
 
 --
@@ -79,7 +81,6 @@ CREATE TABLE acting.call AS
 		AND NOT EXISTS (SELECT FROM pg_type AS t WHERE p.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend))
 		AND NOT EXISTS (SELECT FROM pg_operator AS o WHERE o.oprcode = p.oid)
 		AND NOT EXISTS (SELECT FROM pg_amproc AS a WHERE a.amproc = p.oid)
-		AND proname !~ '_access$'
 	GROUP BY p.oid, proname;
 SELECT function, unknown_arguments FROM acting.call WHERE unknown_arguments IS NOT NULL;
 
@@ -107,17 +108,18 @@ EXCEPTION
 END $$;
 -- of another workspace: without acting_in, and narrowed to the other one; and of that one itself
 CREATE FUNCTION acting.outcome(role text, function text) RETURNS text LANGUAGE sql AS $$
-	SELECT concat_ws(' ', left(acting.said(role, function, '', 'other'), 7),
-		left(acting.said(role, function, (SELECT id FROM acting.workspace WHERE name = 'own'), 'other'), 7),
-		left(acting.said(role, function, (SELECT id FROM acting.workspace WHERE name = 'own'), 'own'), 7)) $$;
+	SELECT concat_ws(' ', split_part(acting.said(role, function, '', 'other'), ' ', 1),
+		split_part(acting.said(role, function, (SELECT id FROM acting.workspace WHERE name = 'own'), 'other'), ' ', 1),
+		split_part(acting.said(role, function, (SELECT id FROM acting.workspace WHERE name = 'own'), 'own'), ' ', 1)) $$;
 SET client_min_messages = warning;
 SELECT function, acting.outcome('developer', function) AS developer,
-	acting.outcome('administrator', function) AS administrator, acting.outcome('operator', function) AS operator,
+	acting.outcome('administrator', function) AS administrator, acting.outcome('verifier', function) AS verifier,
+	acting.outcome('delegate', function) AS delegate, acting.outcome('operator', function) AS operator,
 	acting.outcome('manager', function) AS manager, acting.outcome('superuser', function) AS superuser
 FROM acting.call ORDER BY function COLLATE "C";
 -- What is refused for it says so, and what is not there is refused with the same words.
 SELECT function, role, acting.said(role, function, :'own', 'other') AS said
-FROM acting.call, unnest('{developer,administrator,operator,manager,superuser}'::text[]) AS role
+FROM acting.call, unnest('{developer,administrator,verifier,delegate,operator,manager,superuser}'::text[]) AS role
 WHERE by_id AND (acting.said(role, function, :'own', 'other') <> acting.said(role, function, :'own', 'missing')
 	OR acting.said(role, function, '', 'other') = 'allowed' AND acting.said(role, function, :'own', 'other') !~ '^42501 .*"falukeys.acting_in" narrows')
 ORDER BY function, role;
@@ -127,9 +129,14 @@ SELECT acting.said('superuser', function, :'own', 'other') AS said, count(*) > 1
 --
 -- What is no id of a workspace leaves nothing, and so does one that is not there.
 --
-SELECT n, left(acting.said('manager', 'disable_key', narrowed, 'own'), 7) AS key, left(acting.said('operator', 'suspend_workspace', narrowed, 'own'), 7) AS workspace,
-	left(acting.said('superuser', 'create_key', narrowed, 'own'), 7) AS create, left(acting.said('developer', 'create_key', narrowed, 'own'), 7) AS developer
+SELECT n, split_part(acting.said('manager', 'disable_key', narrowed, 'own'), ' ', 1) AS key, split_part(acting.said('operator', 'suspend_workspace', narrowed, 'own'), ' ', 1) AS workspace,
+	split_part(acting.said('superuser', 'create_key', narrowed, 'own'), ' ', 1) AS create, split_part(acting.said('developer', 'create_key', narrowed, 'own'), ' ', 1) AS developer
 FROM unnest(ARRAY['none', ' ', '*', '%', 'wksp_', 'wksp_000000000000000000000000000', 'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXP', lower(:'own'), upper(:'own')]) WITH ORDINALITY AS a (narrowed, n) ORDER BY n;
+-- nor is it taken for one, where it is named.
+SET falukeys.acting_in = 'none';
+SELECT falukeys.resume_workspace('none');
+SELECT falukeys.create_key('none', 'secret', 'test');
+RESET falukeys.acting_in;
 -- Longer than any id
 SET falukeys.acting_in = 'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys';
 SELECT set_config('falukeys.acting_in', repeat('x', 1000000), false);
@@ -154,7 +161,7 @@ BEGIN
 	PERFORM set_config('falukeys.acting_in', '', true);
 END $$;
 SELECT falukeys.create_workspace('Acting in more', 'regress_falukeys_superuser') AS more \gset
-SELECT role, n AS narrowed, s.* FROM unnest('{nobody,member,developer,administrator,verifier,operator,manager,superuser}'::text[]) WITH ORDINALITY AS r (role, o),
+SELECT role, n AS narrowed, s.* FROM unnest('{nobody,member,developer,administrator,verifier,delegate,operator,manager,superuser}'::text[]) WITH ORDINALITY AS r (role, o),
 	(VALUES (1, 'not', ''), (2, 'own', :'own'), (3, 'missing', 'wksp_000000000000000000000000000'), (4, 'none', 'none')) AS t (i, n, narrowed), acting.seen(role, narrowed) AS s ORDER BY o, i;
 -- With conditions of the query
 SET falukeys.acting_in = :'own';
@@ -244,6 +251,6 @@ SELECT code FROM falukeys.verify_key(:'other_secret');
 SET client_min_messages = warning;
 DROP SCHEMA acting CASCADE;
 SELECT falukeys.close_workspace(:'own'), falukeys.close_workspace(:'other'), falukeys.close_workspace(:'more');
-DROP OWNED BY regress_falukeys_verifier, regress_falukeys_operator, regress_falukeys_manager;
+DROP OWNED BY regress_falukeys_verifier, regress_falukeys_delegate, regress_falukeys_operator, regress_falukeys_manager;
 DROP ROLE regress_falukeys_nobody, regress_falukeys_member, regress_falukeys_developer, regress_falukeys_administrator,
-	regress_falukeys_verifier, regress_falukeys_operator, regress_falukeys_manager, regress_falukeys_superuser;
+	regress_falukeys_verifier, regress_falukeys_delegate, regress_falukeys_operator, regress_falukeys_manager, regress_falukeys_superuser;
