@@ -46,17 +46,23 @@ parameter_oid(Oid value)
 	return (Parameter) {OIDOID, ObjectIdGetDatum(value), false};
 }
 
+/* is_new: was it made by this transaction, so that nobody else has seen it? */
 static void
-check_owner(Oid schema)
+look_up_schema(Oid schema, Oid *owner, bool *is_new)
 {
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-	Oid			owner;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for schema %u", schema);
-	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	*owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	*is_new = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)) &&
+		!(tuple->t_data->t_infomask & HEAP_UPDATED);
 	ReleaseSysCache(tuple);
+}
 
+static void
+check_owner(Oid owner)
+{
 	if (owner != GetUserId() && !superuser_arg(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -129,21 +135,6 @@ check_privileges(Oid schema)
 	spi_owner_end(&spi);
 }
 
-/* Was it made by this transaction, so that nobody else has seen it? */
-static bool
-is_new(Oid schema)
-{
-	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-	bool		new;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for schema %u", schema);
-	new = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)) &&
-		!(tuple->t_data->t_infomask & HEAP_UPDATED);
-	ReleaseSysCache(tuple);
-	return new;
-}
-
 /* A transaction without a process is prepared; its database is not known. */
 static void
 wait_for_creator(TransactionId xid)
@@ -179,9 +170,9 @@ wait_for_creators(void)
 }
 
 static void
-check_schema_is_empty(Oid schema)
+check_schema_is_empty(Oid schema, bool is_new)
 {
-	if (!is_new(schema))
+	if (!is_new)
 		wait_for_creators();
 	check_nothing_else_is_in(schema);
 }
@@ -202,12 +193,15 @@ Datum
 install_assert_schema_is_ours(PG_FUNCTION_ARGS)
 {
 	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, false);
+	Oid			owner;
+	bool		is_new;
 
+	look_up_schema(schema, &owner, &is_new);
 	check_no_internal_schema();
-	check_owner(schema);
-	if (!is_new(schema))
+	check_owner(owner);
+	if (!is_new)
 		check_privileges(schema);
-	check_schema_is_empty(schema);
+	check_schema_is_empty(schema, is_new);
 	PG_RETURN_VOID();
 }
 
@@ -276,9 +270,14 @@ take_privileges(const char *schema)
 Datum
 install_take_privileges(PG_FUNCTION_ARGS)
 {
+	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, false);
+	Oid			owner;
+	bool		is_new;
+
 	take_privileges(CATALOG_SCHEMA);
 	take_privileges(CATALOG_INTERNAL_SCHEMA);
 	/* Others see the revocation once we commit, which is soon, and the other schema no sooner. */
-	check_schema_is_empty(get_namespace_oid(CATALOG_SCHEMA, false));
+	look_up_schema(schema, &owner, &is_new);
+	check_schema_is_empty(schema, is_new);
 	PG_RETURN_VOID();
 }
