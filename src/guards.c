@@ -236,7 +236,7 @@ guards_refuse_change(PG_FUNCTION_ARGS)
 		return trigger_row_result(&row);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 row_is_update(&row) ?
+			 trigger_row_is_update(&row) ?
 			 errmsg("rows of table \"%s\" cannot be updated",
 					RelationGetRelationName(row.trigger->tg_relation)) :
 			 errmsg("rows of table \"%s\" cannot be deleted",

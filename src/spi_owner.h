@@ -77,15 +77,4 @@ extern Parameter parameter_of(const char *type, Datum value, bool null);
 	spi_owner_run(sql, lengthof(((const Parameter[]) {__VA_ARGS__})), \
 				  (const Parameter[]) {__VA_ARGS__})
 
-/* The names that all this had, until nothing uses them any more */
-#define Statement			SpiOwner
-#define statement_begin		spi_owner_begin
-#define statement_begin_as	spi_owner_begin_as
-#define statement_end		spi_owner_end
-#define statement_actor		spi_owner_actor
-#define statement_read		spi_owner_read
-#define statement_result	spi_owner_result
-#define statement_run		spi_owner_run
-#define STATEMENT_RUN		SPI_OWNER_RUN
-
 #endif							/* FALUKEYS_SPI_OWNER_H */

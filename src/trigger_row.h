@@ -54,23 +54,4 @@ extern text *trigger_row_text(TriggerRow *row, const char *column);
 extern text *trigger_row_old_text(TriggerRow *row, const char *column);
 extern bool trigger_row_boolean(TriggerRow *row, const char *column);
 
-/* The names that all this had, until nothing uses them any more */
-#define row_begin	trigger_row_begin
-#define row_is_insert	trigger_row_is_insert
-#define row_is_update	trigger_row_is_update
-#define row_is_delete	trigger_row_is_delete
-#define row_value	trigger_row_value
-#define row_old_value	trigger_row_old_value
-#define row_is_null	trigger_row_is_null
-#define row_was_null	trigger_row_was_null
-#define row_differs	trigger_row_differs
-#define row_set	trigger_row_set
-#define row_set_null	trigger_row_set_null
-#define row_is_new	trigger_row_is_new
-#define row_redact	trigger_row_redact
-#define row_result	trigger_row_result
-#define row_text	trigger_row_text
-#define row_old_text	trigger_row_old_text
-#define row_boolean	trigger_row_boolean
-
 #endif							/* FALUKEYS_TRIGGER_ROW_H */
