@@ -17,7 +17,7 @@ SHLIB_LINK = -Wl,-Bsymbolic -lcrypto -lz
 
 # The parts of the install script, in the order in which they build on each other.
 SQL_PARTS = preamble apikey workspaces keys restrictions vault rotation events access guards \
-	verify client_address identity isolation request leaks usage dashboard finish
+	verify client_address identity isolation request lifecycle usage dashboard finish
 EXTENSION_SCRIPT = sql/falukeys--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SCRIPT)
 

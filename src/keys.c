@@ -21,7 +21,7 @@
 #include "guards.h"
 #include "identity.h"
 #include "keys.h"
-#include "lifecycle.h"
+#include "precedence.h"
 #include "registration.h"
 #include "result.h"
 #include "spi_owner.h"
@@ -341,7 +341,7 @@ lock_secret(const text *key_id)
 {
 	KeyFacts	facts;
 
-	lifecycle_lock_key(PRECEDENCE_KEY_AND_SECRET, key_id, NULL);
+	precedence_lock_key(PRECEDENCE_KEY_AND_SECRET, key_id, NULL);
 	if (!store_read_key(key_id, &facts))
 		access_deny_key(key_id);
 	return facts.secret;
@@ -383,7 +383,7 @@ note_saved_in(const text *key_id, const text *saved_in)
 	PreventCommandIfReadOnly("reveal_key() with \"saved_in\"");
 	store_lock_for_writing();
 	spi_owner_begin(&spi);
-	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
+	precedence_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	SPI_OWNER_RUN("UPDATE falukeys.keys SET saved_in = $2 WHERE id = $1",
 				  parameter_text(key_id), parameter_text(saved_in));
 	spi_owner_end(&spi);
@@ -450,7 +450,7 @@ keys_annotate(PG_FUNCTION_ARGS)
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	spi_owner_begin(&spi);
-	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
+	precedence_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	SPI_OWNER_RUN("UPDATE falukeys.keys SET description = coalesce($2, description),"
 				  " saved_in = coalesce($3, saved_in), meta = coalesce($4, meta) WHERE id = $1",
 				  parameter_text(key_id),

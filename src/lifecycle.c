@@ -15,15 +15,17 @@
 #include "utils/timestamp.h"
 
 #include "access.h"
+#include "acting_in.h"
 #include "argument.h"
 #include "catalog.h"
 #include "events.h"
 #include "guards.h"
 #include "keys.h"
-#include "lifecycle.h"
+#include "precedence.h"
 #include "registration.h"
 #include "spi_owner.h"
 #include "store.h"
+#include "verdict.h"
 
 #define MAX_PURGE_YEARS	1000
 
@@ -34,24 +36,7 @@ PG_FUNCTION_INFO_V1(lifecycle_enable);
 PG_FUNCTION_INFO_V1(lifecycle_revoke);
 PG_FUNCTION_INFO_V1(lifecycle_set_validity);
 PG_FUNCTION_INFO_V1(lifecycle_purge);
-
-void
-lifecycle_lock_key(PrecedenceRow row, const text *key_id, const char *stop)
-{
-	KeyFacts	facts;
-
-	if (precedence_lock(row, key_id, stop))
-		return;
-	/*
-	 * The snapshot of the transaction sees nothing of a table that was
-	 * rewritten after it was taken.
-	 */
-	if (IsolationUsesXactSnapshot() && store_read_key(key_id, &facts))
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent update")));
-	access_deny_key(key_id);
-}
+PG_FUNCTION_INFO_V1(lifecycle_report_compromised);
 
 /* Ends the graces of retired secrets, except reported ones, which have none. */
 static uint64
@@ -63,8 +48,9 @@ end_graces(const text *key_id)
 								parameter_text(key_id), parameter_timestamp(GetCurrentTimestamp()));
 }
 
-void
-lifecycle_replace_secret(const text *key_id, const KeyFacts *facts, const PlainKey *key,
+/* Replaces the secret in facts by a new one, and retires it. */
+static void
+replace_secret(const text *key_id, const KeyFacts *facts, const PlainKey *key,
 						 TimestampTz valid_until, TimestampTz compromised_at)
 {
 	(void) end_graces(key_id);
@@ -152,12 +138,12 @@ lifecycle_roll(PG_FUNCTION_ARGS)
 
 	key = apikey_generate(facts.secret.kind, facts.secret.mode);
 	spi_owner_begin(&spi);
-	lifecycle_lock_key(PRECEDENCE_KEY_AND_SECRET, key_id, NULL);
+	precedence_lock_key(PRECEDENCE_KEY_AND_SECRET, key_id, NULL);
 	if (!store_read_key(key_id, &facts))
 		access_deny_key(key_id);
 	check_rollable(&facts);
 	valid_until = grace_end(fcinfo, 1, &facts);
-	lifecycle_replace_secret(key_id, &facts, key, valid_until, DT_NOEND);
+	replace_secret(key_id, &facts, key, valid_until, DT_NOEND);
 	/* Recorded at once, since a restore recognizes the retired secret by this event. */
 	EVENTS_RECORD("key.rolled", cstring_to_text(facts.workspace_id.text), key_id,
 				  {"valid_until", timestamptz_to_str(valid_until)});
@@ -176,7 +162,7 @@ lifecycle_end_grace(PG_FUNCTION_ARGS)
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	spi_owner_begin(&spi);
-	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
+	precedence_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	if (end_graces(key_id) > 0)
 		events_record("key.grace_ended", cstring_to_text(facts.workspace_id.text), key_id, 0, NULL);
 	spi_owner_end(&spi);
@@ -189,7 +175,7 @@ set_disabled(const text *key_id, bool disabled, const char *stop)
 	SpiOwner	spi;
 
 	spi_owner_begin(&spi);
-	lifecycle_lock_key(PRECEDENCE_KEY, key_id, stop);
+	precedence_lock_key(PRECEDENCE_KEY, key_id, stop);
 	SPI_OWNER_RUN("UPDATE falukeys.keys SET disabled = $2 WHERE id = $1 AND disabled <> $2",
 				  parameter_text(key_id), parameter_boolean(disabled));
 	spi_owner_end(&spi);
@@ -231,7 +217,7 @@ lifecycle_revoke(PG_FUNCTION_ARGS)
 	precedence_lock_tables("revoke_key", ACCESS_OPERATOR);
 	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
 	spi_owner_begin(&spi);
-	lifecycle_lock_key(PRECEDENCE_KEY, key_id, "revoke_key");
+	precedence_lock_key(PRECEDENCE_KEY, key_id, "revoke_key");
 	revoked = SPI_OWNER_RUN("UPDATE falukeys.keys SET revoked_at = $2, revoke_reason = $3"
 							" WHERE id = $1 AND revoked_at IS NULL",
 							parameter_text(key_id),
@@ -273,7 +259,7 @@ lifecycle_set_validity(PG_FUNCTION_ARGS)
 
 	/* Someone else may just be changing the other bound. */
 	spi_owner_begin(&spi);
-	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
+	precedence_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	if (!store_read_key(key_id, &facts))
 		access_deny_key(key_id);
 	/* Not even setting the same time again is allowed. */
@@ -334,4 +320,136 @@ lifecycle_purge(PG_FUNCTION_ARGS)
 					  {"older_than", DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(0)))});
 	spi_owner_end(&spi);
 	PG_RETURN_INT64((int64) purged);
+}
+
+/* ---- Keys that turned up where they should not be ---- */
+
+/* For a key whose secret leaked, and which gets another one */
+static void
+reissue(const text *key_id, const KeyFacts *facts)
+{
+	PlainKey   *key = apikey_generate(facts->secret.kind, facts->secret.mode);
+
+	replace_secret(key_id, facts, key, DT_NOEND, GetCurrentTimestamp());
+	registration_keep(key_id, key, false);
+}
+
+static void
+end_compromised(const text *key_id, text *source)
+{
+	SPI_OWNER_RUN("UPDATE falukeys.keys SET compromised_at = $2,"
+				  " revoke_reason = coalesce(revoke_reason, $3)"
+				  " WHERE id = $1 AND compromised_at IS NULL",
+				  parameter_text(key_id),
+				  parameter_timestamp(GetCurrentTimestamp()),
+				  parameter_text(source));
+}
+
+static void
+record_compromise(const text *key_id, const KeyFacts *facts, text *source, const char *secret)
+{
+	EVENTS_RECORD("key.compromised", cstring_to_text(facts->workspace_id.text), key_id,
+				  {"source", source ? text_to_cstring(source) : NULL},
+				  {"secret", secret});
+}
+
+/* For a secret that has been replaced already, only its grace is ended. */
+static void
+report_retired(const text *key_id, const ApiKey *secret, const KeyFacts *facts, text *source)
+{
+	if (GUARDS_RUN_WITH_PASS(GUARD_PASS_ROLL,
+							 "UPDATE falukeys.retired_secrets SET compromised_at = $2"
+							 " WHERE secret OPERATOR(falukeys.=) $1 AND compromised_at IS NULL",
+							 parameter_of("apikey", ApiKeyPGetDatum(secret), false),
+							 parameter_timestamp(GetCurrentTimestamp())) > 0)
+		record_compromise(key_id, facts, source, "retired");
+}
+
+/* False where the key is gone */
+static bool
+report_key(const text *key_id, const ApiKey *secret, text *source)
+{
+	SpiOwner	spi;
+	VerdictRequest nothing = {.uncounted = true};
+	Verdict		verdict;
+	KeyFacts	facts;
+
+	spi_owner_begin(&spi);
+	if (!precedence_lock(PRECEDENCE_KEY_AND_SECRET, key_id, "report_compromised_key") ||
+		!store_read_key(key_id, &facts))
+	{
+		spi_owner_end(&spi);
+		return false;
+	}
+	verdict_reach(secret, &nothing, &verdict);
+
+	/* The key may have been rolled while we waited for its row. */
+	if (!crypto_equal(&facts.secret, secret, sizeof(ApiKey)))
+		report_retired(key_id, secret, &facts, source);
+	else if (secret->kind == 's' &&
+			 (verdict.code == VERDICT_NOT_YET_VALID || verdict.code >= VERDICT_WRONG_MODE))
+	{
+		reissue(key_id, &facts);
+		record_compromise(key_id, &facts, source, "reissued");
+	}
+	else
+		end_compromised(key_id, source);
+	spi_owner_end(&spi);
+	return true;
+}
+
+/* The key that has or had a secret; NULL for an unknown one */
+static text *
+key_of_secret(const ApiKey *secret, KeyFacts *facts)
+{
+	StoreReader reader;
+	RetiredFacts retired;
+	text	   *id = NULL;
+
+	store_reader_begin(&reader);
+	if (store_key_by_secret(&reader, secret, facts))
+		id = cstring_to_text(facts->id.text);
+	else if (store_retired(&reader, secret, &retired))
+	{
+		id = cstring_to_text(retired.key_id.text);
+		if (!store_key_by_id(&reader, id, facts))
+			id = NULL;
+	}
+	store_reader_end(&reader);
+	return id;
+}
+
+Datum
+lifecycle_report_compromised(PG_FUNCTION_ARGS)
+{
+	text	   *plaintext = argument_text(fcinfo, 0, "key");
+	text	   *source = argument_stored_text(fcinfo, 1, "source");
+	ApiKey		secret;
+	KeyFormatError error;
+	KeyFacts	facts;
+	text	   *key_id;
+
+	access_check_level("report_compromised_key", ACCESS_VERIFIER, ACCESS_OPERATOR);
+	error = apikey_from_text(VARDATA_ANY(plaintext), VARSIZE_ANY_EXHDR(plaintext), &secret);
+	if (error != KEY_FORMAT_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("argument \"%s\" must be a plaintext key", "key"),
+				 errdetail("%s", _(key_format_explain(error)))));
+	if (secret.kind == 'p')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be a secret or temporary key", "key"),
+				 errdetail("Public keys are no secrets."),
+				 errhint("Revoke it with falukeys.revoke_key(), if it is not to be used any more.")));
+
+	precedence_lock_tables("report_compromised_key", ACCESS_VERIFIER);
+	key_id = key_of_secret(&secret, &facts);
+	/* Narrowed, an unknown key is refused as another workspace's is. */
+	if (acting_in_is_set() &&
+		(key_id == NULL || acting_in_excludes(cstring_to_text(facts.workspace_id.text))))
+		access_deny_key(plaintext);
+	if (key_id == NULL || !report_key(key_id, &secret, source))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(key_id);
 }

@@ -39,6 +39,7 @@
 #include "lock_tag.h"
 #include "precedence.h"
 #include "spi_owner.h"
+#include "store.h"
 
 #define HOLD_UP_LIMIT		2000	/* ms; doc/operations.md names it */
 #define PAUSE				20		/* ms */
@@ -410,4 +411,22 @@ precedence_lock(PrecedenceRow row, const text *id, const char *stop)
 	if (rank_of(MyProc->roleId) == RANK_TENANT)
 		pass_gate(&claim);
 	return SPI_OWNER_RUN(rows[row].wait, parameter_text(id)) > 0;
+}
+
+void
+precedence_lock_key(PrecedenceRow row, const text *key_id, const char *stop)
+{
+	KeyFacts	facts;
+
+	if (precedence_lock(row, key_id, stop))
+		return;
+	/*
+	 * The snapshot of the transaction sees nothing of a table that was
+	 * rewritten after it was taken.
+	 */
+	if (IsolationUsesXactSnapshot() && store_read_key(key_id, &facts))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
+	access_deny_key(key_id);
 }

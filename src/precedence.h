@@ -34,4 +34,10 @@ extern void precedence_lock_tables(const char *stop, AccessLevel level);
  */
 extern bool precedence_lock(PrecedenceRow row, const text *id, const char *stop);
 
+/*
+ * The same for a key that current_user may change, which was checked before.  One
+ * that was purged since is refused like one that never existed.
+ */
+extern void precedence_lock_key(PrecedenceRow row, const text *key_id, const char *stop);
+
 #endif							/* FALUKEYS_PRECEDENCE_H */

@@ -13,7 +13,7 @@
 #include "argument.h"
 #include "events.h"
 #include "guards.h"
-#include "lifecycle.h"
+#include "precedence.h"
 #include "registration.h"
 #include "spi_owner.h"
 
@@ -107,7 +107,7 @@ restrictions_restrict_key(PG_FUNCTION_ARGS)
 
 	spi_owner_begin(&spi);
 	/* The row of the key first: others who restrict the key wait for it. */
-	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
+	precedence_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD,
 						 "UPDATE falukeys.keys SET permissions_restricted = permissions_restricted OR $2,"
 						 " networks_restricted = networks_restricted OR $3 WHERE id = $1",
@@ -137,7 +137,7 @@ clear(FunctionCallInfo fcinfo, const char *update, const char *delete, const cha
 	if (facts.secret.kind == 't')
 		GUARDS_REFUSE("a temporary key keeps its restrictions", "Create another one.");
 	spi_owner_begin(&spi);
-	lifecycle_lock_key(PRECEDENCE_KEY, key_id, NULL);
+	precedence_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	if (GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD, update, parameter_text(key_id)) > 0)
 	{
 		GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD, delete, parameter_text(key_id));
