@@ -11,7 +11,9 @@
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 #include "utils/syscache.h"
 
 #include "apikey.h"
@@ -109,6 +111,23 @@ argument_stored_meta(FunctionCallInfo fcinfo, int number, const char *name)
 	value = JsonbPGetDatum(PG_GETARG_JSONB_P(number));
 	argument_check_meta(name, value);
 	return value;
+}
+
+int64
+argument_duration(FunctionCallInfo fcinfo, int number, int64 limit)
+{
+	Interval	longest = {.day = limit / USECS_PER_DAY,.time = limit % USECS_PER_DAY};
+	Interval	none = {0};
+	Datum		value = PG_GETARG_DATUM(number);
+	TimestampTz now = GetCurrentTimestamp();
+	Datum		end;
+
+	if (DatumGetBool(DirectFunctionCall2(interval_lt, value, IntervalPGetDatum(&none))) ||
+		DatumGetBool(DirectFunctionCall2(interval_gt, value, IntervalPGetDatum(&longest))))
+		return -1;
+	end = DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now), value);
+	/* In comparisons a month has 30 days; in additions it has its own length. */
+	return Min(DatumGetTimestampTz(end) - now, limit);
 }
 
 /* regrole accepts any number.  One without a role could become a future role's. */

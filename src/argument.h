@@ -41,6 +41,9 @@ extern text *argument_stored_text(FunctionCallInfo fcinfo, int number, const cha
 extern ArrayType *argument_stored_array(FunctionCallInfo fcinfo, int number, const char *name);
 extern Datum argument_stored_meta(FunctionCallInfo fcinfo, int number, const char *name);
 
+/* An interval that begins now, in microseconds; less than 0 where it is negative or beyond the limit */
+extern int64 argument_duration(FunctionCallInfo fcinfo, int number, int64 limit);
+
 extern Oid	argument_role(FunctionCallInfo fcinfo, int number, const char *name);
 
 /* Of before; ARGUMENT_REFUSE takes its place */

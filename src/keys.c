@@ -10,7 +10,6 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
@@ -133,21 +132,11 @@ keys_create(PG_FUNCTION_ARGS)
 static TimestampTz
 ttl_end(FunctionCallInfo fcinfo, int number)
 {
-	Interval	limit = {.time = MAX_TTL_HOURS * USECS_PER_HOUR};
-	Interval	none = {0};
-	Datum		ttl = PG_GETARG_DATUM(number);
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz end;
+	int64		ttl = argument_duration(fcinfo, number, MAX_TTL_HOURS * USECS_PER_HOUR);
 
-	if (DatumGetBool(DirectFunctionCall2(interval_le, ttl, IntervalPGetDatum(&none))) ||
-		DatumGetBool(DirectFunctionCall2(interval_gt, ttl, IntervalPGetDatum(&limit))))
+	if (ttl <= 0)
 		ARGUMENT_REFUSE("argument \"%s\" must be more than 0 and at most 24 hours", "ttl");
-	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												  TimestampTzGetDatum(now), ttl));
-	/* In comparisons a month has 30 days; in additions it has its own length. */
-	if (end <= now)
-		ARGUMENT_REFUSE("argument \"%s\" must be more than 0 and at most 24 hours", "ttl");
-	return Min(end, now + MAX_TTL_HOURS * USECS_PER_HOUR);
+	return GetCurrentTimestamp() + ttl;
 }
 
 static void

@@ -102,22 +102,11 @@ check_rollable(const KeyFacts *facts)
 static TimestampTz
 grace_end(FunctionCallInfo fcinfo, int number, const KeyFacts *facts)
 {
-	Interval	limit = {.day = GUARDS_MAX_GRACE_DAYS};
-	Interval	none = {0};
-	Datum		grace = PG_GETARG_DATUM(number);
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz end;
+	int64		grace = argument_duration(fcinfo, number, GUARDS_MAX_GRACE_DAYS * USECS_PER_DAY);
 
-	if (DatumGetBool(DirectFunctionCall2(interval_lt, grace, IntervalPGetDatum(&none))) ||
-		DatumGetBool(DirectFunctionCall2(interval_gt, grace, IntervalPGetDatum(&limit))))
+	if (grace < 0)
 		ARGUMENT_REFUSE("argument \"%s\" must be between 0 and 30 days", "grace");
-	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												  TimestampTzGetDatum(now), grace));
-	/* In comparisons a month has 30 days; in additions it has its own length. */
-	if (end < now)
-		ARGUMENT_REFUSE("argument \"%s\" must be between 0 and 30 days", "grace");
-	end = Min(end, now + GUARDS_MAX_GRACE_DAYS * USECS_PER_DAY);
-	return Min(end, facts->expires_at);
+	return Min(GetCurrentTimestamp() + grace, facts->expires_at);
 }
 
 Datum
