@@ -15,6 +15,7 @@
 #include "acting_in.h"
 #include "argument.h"
 #include "identifier.h"
+#include "texts.h"
 
 #define NO_WORKSPACE	"?"
 
@@ -82,5 +83,5 @@ int
 acting_in_hint(void)
 {
 	return errhint("The setting \"falukeys.acting_in\" narrows this session to workspace \"%s\" and its keys.",
-				   argument_shown(cstring_to_text(argument_valid(acting_in))));
+				   argument_shown(cstring_to_text(texts_valid(acting_in))));
 }

@@ -49,10 +49,4 @@ extern Oid	argument_role(FunctionCallInfo fcinfo, int number, const char *name);
 /* Of before; ARGUMENT_REFUSE takes its place */
 #define argument_refuse(name, allowed) ARGUMENT_REFUSE("argument \"%s\" must be " allowed, name)
 
-/* The names that texts.h had, until nothing uses them any more */
-#include "texts.h"
-#define argument_cut		texts_cut
-#define argument_valid		texts_valid
-#define argument_role_name	texts_role_name
-
 #endif							/* FALUKEYS_ARGUMENT_H */
