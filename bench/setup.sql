@@ -45,14 +45,31 @@ CREATE TABLE rolled AS SELECT (falukeys.create_key(:'workspace', 'secret', 'test
 -- An application's table, isolated, and the same without
 CREATE TABLE message AS SELECT i AS id, CASE i % 10 WHEN 0 THEN :'workspace' ELSE 'wksp_' || i % 10 END AS workspace_id, 'test'::falukeys.key_mode AS mode, repeat('x', 50) AS body FROM generate_series(1, 1000000) AS i;
 CREATE TABLE open_message AS SELECT * FROM message;
+
+-- A whole request: the ten messages of a thread, by an index, of a table that is isolated or of one that is not
+CREATE TABLE thread_message AS SELECT id, workspace_id, mode, id % 10000 AS thread, body FROM message WHERE id <= 100000;
+CREATE TABLE open_thread_message AS SELECT * FROM thread_message;
+CREATE INDEX ON thread_message (workspace_id, mode, thread, id);
+CREATE INDEX ON open_thread_message (workspace_id, mode, thread, id);
+CREATE FUNCTION request(key text, wanted integer) RETURNS TABLE (id integer, body text) LANGUAGE plpgsql AS $$
+DECLARE verdict falukeys.verdict;
+BEGIN
+	verdict := falukeys.authenticate(key);
+	RETURN QUERY SELECT m.id, m.body FROM thread_message AS m WHERE m.thread = wanted ORDER BY m.id DESC;
+END $$;
+CREATE FUNCTION open_request(workspace text, wanted integer) RETURNS TABLE (id integer, body text) LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY SELECT m.id, m.body FROM open_thread_message AS m
+		WHERE m.workspace_id = workspace AND m.mode = 'test' AND m.thread = wanted ORDER BY m.id DESC;
+END $$;
 SELECT to_regrole('app') IS NULL AS first \gset
 \if :first
 CREATE ROLE app;
 \endif
 SELECT falukeys.grant_access('app', 'verifier');
-GRANT SELECT ON message, open_message, client TO app;
+GRANT SELECT ON message, open_message, thread_message, open_thread_message, client TO app;
 GRANT INSERT ON result TO app;
-SELECT falukeys.isolate_table('message');
+SELECT falukeys.isolate_table('message'), falukeys.isolate_table('thread_message');
 VACUUM ANALYZE;
 CHECKPOINT;
 -- As on a server that has run for a while

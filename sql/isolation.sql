@@ -619,7 +619,7 @@ DROP TABLE isolation_hostile, isolation_moved, "Isolation; moved", isolation_ite
 -- What takes the policies that restrict takes the one that permits, so nothing opens.
 CREATE TABLE isolation_cascade (id integer, workspace_id text, mode text);
 SELECT falukeys.isolate_table('isolation_cascade');
-SELECT polname, count(*) FILTER (WHERE refclassid = 'pg_proc'::regclass) > 0 AS ours, count(DISTINCT refobjsubid) FILTER (WHERE refobjsubid > 0) AS columns
+SELECT polname, count(*) FILTER (WHERE refclassid = 'pg_proc'::regclass) > 0 AS ours, count(DISTINCT refobjsubid) FILTER (WHERE refobjsubid > 0 AND refobjid = polrelid) AS columns
 FROM pg_policy JOIN pg_depend ON classid = 'pg_policy'::regclass AND objid = pg_policy.oid
 WHERE polrelid = 'isolation_cascade'::regclass GROUP BY polname ORDER BY polname;
 ALTER TABLE isolation_cascade DROP COLUMN mode CASCADE;

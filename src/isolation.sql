@@ -1,7 +1,11 @@
 
 -- Application tables whose rows only their own workspace and mode touch.
 
-CREATE FUNCTION falukeys_internal.isolated(permission text, by_object boolean, OUT workspace text, OUT mode falukeys.key_mode)
+-- A type of its own, since columns of OUT parameters would be looked up for each query.
+CREATE TYPE falukeys_internal.isolation AS (workspace text, mode falukeys.key_mode);
+COMMENT ON TYPE falukeys_internal.isolation IS 'Whose rows an identity may touch';
+
+CREATE FUNCTION falukeys_internal.isolated(permission text, by_object boolean) RETURNS falukeys_internal.isolation
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'isolation_isolated';
 COMMENT ON FUNCTION falukeys_internal.isolated(text, boolean) IS 'For policies of isolate_table: the workspace and mode whose rows the identity may touch, NULL for none; by_object says whether temporary keys are told apart by a column. For everyone';
 
