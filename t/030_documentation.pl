@@ -7,6 +7,7 @@ use FindBin;
 use lib $FindBin::Bin;
 use DocumentTest;
 use DriverTest;
+use DriverTest;
 use FalukeysTest;
 use File::Basename;
 use PostgreSQL::Test::Utils;
@@ -42,7 +43,7 @@ SH
 program('chown', 'exit 0');
 $ENV{PATH} = "$directory/bin:$ENV{PATH}";
 
-# Where a driver could not be had, its blocks are only parsed.
+# Where a driver could not be had (see DriverTest.pm), its blocks are only parsed.
 sub interpreter
 {
 	my ($block, $driver, $program, @parse) = @_;
