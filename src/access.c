@@ -60,8 +60,9 @@ access_has_level(Oid role, AccessLevel level)
 	return compat_function_aclcheck(function, role) == ACLCHECK_OK;
 }
 
-bool
-access_sees_every_workspace(Oid role)
+/* Someone who does may be told that one does not exist. */
+static bool
+sees_every_workspace(Oid role)
 {
 	return access_has_level(role, ACCESS_OPERATOR) || access_has_level(role, ACCESS_MANAGER);
 }
@@ -236,7 +237,7 @@ deny_narrowed(const char *what, const text *id)
 static void
 deny(const char *what, const text *id, Oid role)
 {
-	if (access_sees_every_workspace(role))
+	if (sees_every_workspace(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("%s \"%s\" does not exist", what, argument_shown(id))));
@@ -294,7 +295,7 @@ void
 access_check_workspace(const text *workspace, AccessNeed need, WorkspaceFacts *facts)
 {
 	Oid			role = GetUserId();
-	bool		sees_all = access_sees_every_workspace(role);
+	bool		sees_all = sees_every_workspace(role);
 	StoreReader reader;
 	WorkspaceFacts found;
 	bool		exists = false;
@@ -329,10 +330,10 @@ access_sees_key(const text *key_id)
 	KeyFacts	facts;
 	bool		sees;
 
-	if (access_sees_every_workspace(role) && !acting_in_is_set())
+	if (sees_every_workspace(role) && !acting_in_is_set())
 		return true;
 	store_reader_begin(&reader);
-	sees = access_sees_every_workspace(role) ? any_key(&reader, key_id, &facts) :
+	sees = sees_every_workspace(role) ? any_key(&reader, key_id, &facts) :
 		own_key(&reader, key_id, role, ACCESS_DEVELOPER, &facts);
 	store_reader_end(&reader);
 	return sees;
@@ -342,7 +343,7 @@ void
 access_check_key(const text *key_id, AccessNeed need, KeyFacts *facts)
 {
 	Oid			role = GetUserId();
-	bool		sees_all = access_sees_every_workspace(role);
+	bool		sees_all = sees_every_workspace(role);
 	StoreReader reader;
 	bool		exists;
 	bool		allowed;
@@ -376,7 +377,7 @@ access_own_workspaces(AccessNeed need)
 	StoreReader reader;
 	List	   *workspaces;
 
-	if (access_sees_every_workspace(role))
+	if (sees_every_workspace(role))
 		return construct_empty_array(TEXTOID);
 	store_reader_begin(&reader);
 	workspaces = workspaces_of(&reader, role, need);
@@ -391,7 +392,7 @@ access_own_workspaces(AccessNeed need)
 Datum
 access_sees_every(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(!acting_in_is_set() && access_sees_every_workspace(GetUserId()));
+	PG_RETURN_BOOL(!acting_in_is_set() && sees_every_workspace(GetUserId()));
 }
 
 Datum
@@ -399,7 +400,7 @@ access_acting_workspace(PG_FUNCTION_ARGS)
 {
 	text	   *workspace = acting_in_workspace();
 
-	if (workspace == NULL || !access_sees_every_workspace(GetUserId()))
+	if (workspace == NULL || !sees_every_workspace(GetUserId()))
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(workspace);
 }
@@ -413,10 +414,10 @@ access_sees_a_workspace(PG_FUNCTION_ARGS)
 	WorkspaceFacts facts;
 	bool		sees;
 
-	if (access_sees_every_workspace(role) && !acting_in_is_set())
+	if (sees_every_workspace(role) && !acting_in_is_set())
 		PG_RETURN_BOOL(true);
 	store_reader_begin(&reader);
-	if (access_sees_every_workspace(role))
+	if (sees_every_workspace(role))
 		sees = workspace != NULL && store_workspace(&reader, workspace, &facts);
 	else
 		sees = workspaces_of(&reader, role, ACCESS_MEMBER) != NIL;
@@ -489,8 +490,8 @@ static const char *const granted_functions[] = {
 };
 
 /* EXECUTE on the functions is not enough. */
-static void
-check_superuser(const char *function)
+void
+access_check_superuser(const char *function)
 {
 	if (!superuser())
 		ereport(ERROR,
@@ -536,7 +537,7 @@ change_access(FunctionCallInfo fcinfo, const char *command, const char *preposit
 Datum
 access_grant(PG_FUNCTION_ARGS)
 {
-	check_superuser("grant_access");
+	access_check_superuser("grant_access");
 	change_access(fcinfo, "GRANT", "TO", "access.granted");
 	PG_RETURN_VOID();
 }
@@ -544,7 +545,7 @@ access_grant(PG_FUNCTION_ARGS)
 Datum
 access_revoke(PG_FUNCTION_ARGS)
 {
-	check_superuser("revoke_access");
+	access_check_superuser("revoke_access");
 	change_access(fcinfo, "REVOKE", "FROM", "access.revoked");
 	PG_RETURN_VOID();
 }

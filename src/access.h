@@ -33,9 +33,6 @@ typedef enum AccessNeed
 
 extern bool access_has_level(Oid role, AccessLevel level);
 
-/* Someone who sees every workspace may be told that one does not exist. */
-extern bool access_sees_every_workspace(Oid role);
-
 /*
  * As a text[], the workspaces in which current_user has what it needs because it
  * is a member of them; none for who sees every workspace.
@@ -56,7 +53,8 @@ extern bool access_sees_key(const text *key_id);
 extern void access_check_acting_in(const text *workspace);
 extern void access_check_platform(const char *function);
 
-/* Raise unless current_user has one of the levels. */
+/* Raise unless current_user is a superuser, or has one of the levels. */
+extern void access_check_superuser(const char *function);
 extern void access_check_level(const char *function, AccessLevel level, AccessLevel or_level);
 
 /*

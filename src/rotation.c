@@ -18,6 +18,7 @@
 #include "utils/rel.h"
 #include "utils/wait_event.h"
 
+#include "access.h"
 #include "binding.h"
 #include "catalog.h"
 #include "compat.h"
@@ -52,10 +53,7 @@ lock_sealed_secrets(void)
 static void
 begin_sealing_anew(const char *function)
 {
-	if (!superuser())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be superuser to call %s", function)));
+	access_check_superuser(function);
 	PreventCommandIfReadOnly(function);
 	lock_sealed_secrets();
 }
