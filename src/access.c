@@ -60,7 +60,7 @@ access_has_level(Oid role, AccessLevel level)
 	return compat_function_aclcheck(function, role) == ACLCHECK_OK;
 }
 
-/* Someone who does may be told that one does not exist. */
+/* Whoever sees every workspace may be told that one does not exist. */
 static bool
 sees_every_workspace(Oid role)
 {
@@ -212,7 +212,10 @@ own_key(StoreReader *reader, const text *key_id, Oid role, AccessNeed need, KeyF
 	return false;
 }
 
-/* For who sees every workspace: in the one that it acts in, which alone is read then */
+/*
+ * For roles that see every workspace: looks only in the one that the session
+ * acts in, if any
+ */
 static bool
 any_key(StoreReader *reader, const text *key_id, KeyFacts *facts)
 {
@@ -223,7 +226,7 @@ any_key(StoreReader *reader, const text *key_id, KeyFacts *facts)
 	return workspace != NULL && store_key_in_workspace(reader, workspace, key_id, facts);
 }
 
-/* Nothing was read: the same for what is there and for what is not. */
+/* Nothing was read, so the answer is the same whether it exists or not. */
 static void
 deny_narrowed(const char *what, const text *id)
 {
@@ -386,8 +389,8 @@ access_own_workspaces(AccessNeed need)
 }
 
 /*
- * For the views, which have a branch for each: who sees every workspace, and who
- * would, but acts in one.
+ * For the views, which have one branch for roles that see every workspace, and
+ * another where such a role acts in one.
  */
 Datum
 access_sees_every(PG_FUNCTION_ARGS)

@@ -34,8 +34,8 @@ typedef enum AccessNeed
 extern bool access_has_level(Oid role, AccessLevel level);
 
 /*
- * As a text[], the workspaces in which current_user has what it needs because it
- * is a member of them; none for who sees every workspace.
+ * As a text[], the workspaces in which current_user has what it needs as a
+ * member; none for roles that see every workspace.
  */
 extern ArrayType *access_own_workspaces(AccessNeed need);
 
@@ -46,9 +46,9 @@ extern bool access_allows_workspace(const text *workspace, AccessNeed need);
 extern bool access_sees_key(const text *key_id);
 
 /*
- * Raise where falukeys.acting_in leaves the workspace out, or is set at all for
- * what concerns every workspace.  What checks a workspace or a key by the
- * functions below needs neither.
+ * Raise where falukeys.acting_in excludes the workspace; or, for functions
+ * that concern every workspace, where it is set at all.  The functions below
+ * that check a workspace or a key do this themselves.
  */
 extern void access_check_acting_in(const text *workspace);
 extern void access_check_platform(const char *function);

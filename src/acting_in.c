@@ -2,11 +2,11 @@
  * acting_in.c
  *		The one workspace that a session has narrowed itself to.
  *
- * Rules floor.  A backend for many customers sets falukeys.acting_in for each
- * request, so that a check which it forgets crosses from none to another one.
- * It gives no right, and anyone may reset it.  What is no id leaves nothing:
- * so does whatever a configuration file, a role or a connection brings that is
- * too long, since refusing it there would leave the setting empty.
+ * A backend for many customers sets falukeys.acting_in for each request, so that
+ * a check that it forgets cannot reach another customer.  The setting gives no
+ * right, and anyone may reset it.  A value that is not an id excludes every
+ * workspace.  This includes values that are too long, from a configuration file,
+ * a role or a connection: to refuse them there would leave the setting empty.
  */
 #include "postgres.h"
 
@@ -30,8 +30,9 @@ acting_in_is_defined(void)
 }
 
 /*
- * The message is ours, since the server's shows the value, which may be a key.
- * While the setting is being defined, what was set before is only warned of.
+ * The message is ours, since the server's would show the value, which may be a
+ * key.  While the setting is being defined, a value from before is only warned
+ * of.
  */
 bool
 acting_in_check(char **newval, void **extra, GucSource source)

@@ -46,7 +46,4 @@ extern int64 argument_duration(FunctionCallInfo fcinfo, int number, int64 limit)
 
 extern Oid	argument_role(FunctionCallInfo fcinfo, int number, const char *name);
 
-/* Of before; ARGUMENT_REFUSE takes its place */
-#define argument_refuse(name, allowed) ARGUMENT_REFUSE("argument \"%s\" must be " allowed, name)
-
 #endif							/* FALUKEYS_ARGUMENT_H */

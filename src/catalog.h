@@ -9,7 +9,7 @@
 
 #define CATALOG_SCHEMA	"falukeys"
 
-/* What nobody is meant to call, beside tables and types */
+/* Where functions and views are that nobody is meant to use directly */
 #define CATALOG_INTERNAL_SCHEMA	"falukeys_internal"
 
 /* What direct access needs. catalog.c has their names. */

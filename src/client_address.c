@@ -2,10 +2,9 @@
  * client_address.c
  *		The client's address, from what proxies say of whom they were called by.
  *
- * Each proxy appends to the header, so what stands on the left is the client's own
- * claim.  The header is read from the right, and nothing that stands before the
- * element that is wanted has a say in it: a quotation mark that a client left
- * open, for example.
+ * Each proxy appends to the header, so what is on the left was sent by the client.
+ * The header is read from the right, and what comes before the wanted element has
+ * no influence, not even a quotation mark that a client left open.
  */
 #include "postgres.h"
 
@@ -56,7 +55,10 @@ is_escaped(Span header, const char *character)
 	return (character - before) % 2 == 1;
 }
 
-/* The last element, which is taken off the header; its commas may be quoted. */
+/*
+ * Takes the last element off the header.  Commas in quoted strings do not
+ * separate elements.
+ */
 static Span
 take_last(Span *header)
 {
@@ -114,7 +116,7 @@ end_of_value(Span span)
 	return NULL;
 }
 
-/* One name=value, which is taken off the element together with its semicolon */
+/* Takes one name=value, with its semicolon, off the element. */
 static bool
 take_pair(Span *element, Span *name, Span *value)
 {
@@ -155,7 +157,7 @@ find_for(Span element, Span *node)
 	return found;
 }
 
-/* What a quoted string, or a value as it stands, says; false if it is too long. */
+/* The content of a quoted string, or a value as it is; false if it is too long */
 static bool
 unquote(Span value, char *node)
 {
@@ -178,7 +180,7 @@ unquote(Span value, char *node)
 	return true;
 }
 
-/* A number, or a name that hides it */
+/* A port, or a name that hides it */
 static bool
 is_port(const char *port)
 {
@@ -189,7 +191,7 @@ is_port(const char *port)
 	return digits >= 1 && digits <= 5 && port[digits] == '\0';
 }
 
-/* Cuts brackets and a port off; false where they are not as they should be. */
+/* Removes brackets and a port; false where they are malformed. */
 static bool
 cut_port(char **node)
 {
@@ -222,7 +224,7 @@ make_inet(int family, int bits, const unsigned char *address)
 	return value;
 }
 
-/* An address with what may stand around it; NULL for anything else. */
+/* An address, perhaps with brackets and a port; NULL for anything else */
 static inet *
 parse_node(char *node)
 {
@@ -254,7 +256,7 @@ client_address_of(const char *header, size_t length, int hops)
 	if (!find_element((Span) {header, header + length}, hops, &element))
 		return NULL;
 	element = trimmed(element);
-	/* No element of X-Forwarded-For has one. */
+	/* Elements of X-Forwarded-For have none. */
 	if (memchr(element.start, '=', element.end - element.start) != NULL &&
 		!find_for(element, &element))
 		return NULL;

@@ -10,8 +10,8 @@
 #include "utils/inet.h"
 
 /*
- * The address in the element of X-Forwarded-For or Forwarded that is so many
- * from the right, 1 being the last one; NULL where that is no address.
+ * The address in an element of X-Forwarded-For or Forwarded, counted from the
+ * right from 1; NULL where that element has no address
  */
 extern inet *client_address_of(const char *header, size_t length, int hops);
 

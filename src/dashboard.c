@@ -25,8 +25,8 @@ PG_FUNCTION_INFO_V1(dashboard_own_workspace_list);
 PG_FUNCTION_INFO_V1(dashboard_own_members);
 
 /*
- * The first parameter of the query is the workspaces in which the caller has what
- * it needs, the second one those whose keys it may see.
+ * The first parameter of the query has the workspaces in which the caller has
+ * what it needs, the second one those whose keys it may see.
  */
 static Datum
 own_rows(FunctionCallInfo fcinfo, AccessNeed need, const char *query)
@@ -89,7 +89,7 @@ dashboard_own_events(PG_FUNCTION_ARGS)
 	return own_rows(fcinfo, ACCESS_DEVELOPER, "SELECT * FROM falukeys.events WHERE workspace_id = ANY ($1)");
 }
 
-/* How many keys there are is not even counted for who may not see them. */
+/* Keys are not even counted for callers who may not see them. */
 Datum
 dashboard_own_workspace_list(PG_FUNCTION_ARGS)
 {

@@ -251,7 +251,7 @@ guards_invalidate(PG_FUNCTION_ARGS)
 	TriggerRow	row;
 
 	trigger_row_begin(fcinfo, &row);
-	/* A tenant may describe its workspace as often as it likes. */
+	/* A tenant may describe its workspace any number of times. */
 	if (trigger_row_is_update(&row) && !trigger_row_differs(&row, "state") && !trigger_row_differs(&row, "id"))
 		return PointerGetDatum(NULL);
 	CacheInvalidateRelcache(row.trigger->tg_relation);

@@ -67,8 +67,8 @@ drop_current(void)
 }
 
 /*
- * As SET LOCAL does it.  Only now it is known that no other statement has come:
- * a pipeline's share the transaction, too.
+ * Warns as SET LOCAL does.  Only now is it known that no other statement
+ * followed: those of a pipeline share the transaction too.
  */
 static void
 warn_of_its_end(void)
@@ -133,7 +133,7 @@ new_identity(void)
 	return MemoryContextAllocZero(TopTransactionContext, sizeof(Identity));
 }
 
-/* By half of the digest, since a tag has room for less */
+/* Half of the digest is enough, since a tag has room for less. */
 static void
 set_lock_tag(LOCKTAG *tag, const ApiKey *secret)
 {
@@ -173,7 +173,10 @@ describe(StoreReader *reader, const ApiKey *secret, const KeyFacts *facts, void 
 	*(Identity **) context = identity;
 }
 
-/* Whatever was the identity, from here on there is none; a savepoint brings it back. */
+/*
+ * From here on there is no identity; rolling back to a savepoint brings the
+ * one before back.
+ */
 static void
 leave(void)
 {
@@ -208,7 +211,7 @@ take(const ApiKey *secret, const VerdictRequest *asked, Verdict *verdict)
 		push(identity);
 	}
 	else
-		(void) LockRelease(&tag, ShareLock, false);	/* nobody need wait for a key that was refused */
+		(void) LockRelease(&tag, ShareLock, false);	/* nobody has to wait for a key that was refused */
 }
 
 void
@@ -276,7 +279,7 @@ identity_try_authenticate(PG_FUNCTION_ARGS)
 	return answer(fcinfo, &verdict);
 }
 
-/* By a handle, which is no proof of possession: only its grant says who may. */
+/* A handle is no proof of possession, so only roles with the level may call this. */
 Datum
 identity_assume_key(PG_FUNCTION_ARGS)
 {

@@ -19,7 +19,7 @@ typedef struct Identity
 	struct Identity *before;	/* which a savepoint's rollback brings back */
 	int			nest_level;
 	bool		none;			/* deauthenticated */
-	TimestampTz only_statement;	/* when the statement began with which it ends; 0: it lasts */
+	TimestampTz only_statement;	/* start of the statement that it ends with; 0: it lasts */
 	ApiKey		secret;			/* as presented; during a grace, not the key's current one */
 	KeyFacts	facts;
 	text	   *key_id;
@@ -31,7 +31,10 @@ typedef struct Identity
 /* NULL without one */
 extern const Identity *identity_current(void);
 
-/* Verifies a key, and makes it the identity where the verdict is valid; else there is none. */
+/*
+ * Verifies a key.  If the verdict is valid, the key becomes the identity; if
+ * not, there is none.
+ */
 extern void identity_take(Datum key, bool null, const VerdictRequest *request, Verdict *verdict);
 
 extern bool identity_allows(const Identity *identity, const text *permission);

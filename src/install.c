@@ -46,7 +46,7 @@ parameter_oid(Oid value)
 	return (Parameter) {OIDOID, ObjectIdGetDatum(value), false};
 }
 
-/* is_new: was it made by this transaction, so that nobody else has seen it? */
+/* is_new: was the schema made by this transaction, so that nobody else has seen it? */
 static void
 look_up_schema(Oid schema, Oid *owner, bool *is_new)
 {
@@ -177,7 +177,7 @@ check_schema_is_empty(Oid schema, bool is_new)
 	check_nothing_else_is_in(schema);
 }
 
-/* The script makes this one itself, and so DROP EXTENSION drops it. */
+/* The script makes this schema itself, so that DROP EXTENSION drops it. */
 static void
 check_no_internal_schema(void)
 {
@@ -276,7 +276,10 @@ install_take_privileges(PG_FUNCTION_ARGS)
 
 	take_privileges(CATALOG_SCHEMA);
 	take_privileges(CATALOG_INTERNAL_SCHEMA);
-	/* Others see the revocation once we commit, which is soon, and the other schema no sooner. */
+	/*
+	 * Others see the revocation once we commit, which is soon.  They do not
+	 * see the internal schema before.
+	 */
 	look_up_schema(schema, &owner, &is_new);
 	check_schema_is_empty(schema, is_new);
 	PG_RETURN_VOID();

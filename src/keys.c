@@ -251,7 +251,7 @@ keys_create_temporary(PG_FUNCTION_ARGS)
 	draft.expires_at = ttl_end(fcinfo, 5);
 	check_objects(draft.objects);
 	registration_check_restrictions(draft.permissions, draft.networks, 't');
-	/* An identity needs no access, and is narrowed all the same. */
+	/* An identity needs no access, but acting_in applies to it too. */
 	access_check_acting_in(workspace);
 	store_lock_for_writing();
 	if (identity_current() != NULL && !access_allows_workspace(workspace, ACCESS_DEVELOPER))

@@ -434,7 +434,10 @@ lifecycle_report_compromised(PG_FUNCTION_ARGS)
 
 	precedence_lock_tables("report_compromised_key", ACCESS_VERIFIER);
 	key_id = key_of_secret(&secret, &facts);
-	/* Narrowed, an unknown key is refused as another workspace's is. */
+	/*
+	 * In a narrowed session, an unknown key is refused like one of another
+	 * workspace.
+	 */
 	if (acting_in_is_set() &&
 		(key_id == NULL || acting_in_excludes(cstring_to_text(facts.workspace_id.text))))
 		access_deny_key(plaintext);

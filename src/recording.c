@@ -2,12 +2,12 @@
  * recording.c
  *		What the triggers of the tables record, whoever changed them.
  *
- * Functions of ours and direct DML leave the same events by it.  What a function
- * records itself, with more detail, it changes with a pass: see guards.h.
+ * Our functions and direct DML leave the same events.  What a function records
+ * itself, with more detail, it changes with a pass: see guards.h.
  *
- * A restore adds no event.  Rows that have no id, of which a missing one would
- * tell that they are new, have the start of the transaction that added them: of
- * a restored row it is another one.
+ * A restore adds no events.  Rows without an id, whose lack would tell that they
+ * are new, have the start of the transaction that added them instead: a restored
+ * row has another one.
  */
 #include "postgres.h"
 
@@ -28,7 +28,7 @@ PG_FUNCTION_INFO_V1(recording_members);
 PG_FUNCTION_INFO_V1(recording_permissions);
 PG_FUNCTION_INFO_V1(recording_restrictions);
 
-/* Was the row that is inserted not there before, in no other database either? */
+/* Is the inserted row new?  A restored one was added by another transaction. */
 static bool
 is_new(TriggerRow *row)
 {
@@ -38,7 +38,10 @@ is_new(TriggerRow *row)
 	return !null && DatumGetTimestampTz(added_at) == GetCurrentTransactionStartTimestamp();
 }
 
-/* A text as it is now, where it was another one; empty where it was taken away */
+/*
+ * The text that a column was changed to; empty where it was removed, NULL
+ * where it is unchanged
+ */
 static const char *
 changed_text(TriggerRow *row, const char *column)
 {
@@ -100,7 +103,7 @@ record_validity(TriggerRow *row, const text *workspace, const text *id)
 				  {"expires_at_was", bound_shown(row, "expires_at", true, "infinity")});
 }
 
-/* Which of the two was set to this */
+/* Which of the two columns was changed */
 static const char *
 flags_set(TriggerRow *row, bool to)
 {
@@ -124,7 +127,7 @@ record_flags(TriggerRow *row, const text *workspace, const text *id)
 				  {"restricted", flags_set(row, true)}, {"cleared", flags_set(row, false)});
 }
 
-/* What the event of a key's end has already is not told twice. */
+/* Not what the event of the key's end has already */
 static void
 record_annotation(TriggerRow *row, const text *workspace, const text *id, bool ended)
 {
@@ -172,7 +175,7 @@ recording_workspace_of(const text *key_id)
 	return store_read_key(key_id, &facts) ? cstring_to_text(facts.workspace_id.text) : NULL;
 }
 
-/* After each change of a row of members: added also for a changed role */
+/* After each change of a row of members.  A changed role is recorded as added. */
 Datum
 recording_members(PG_FUNCTION_ARGS)
 {
@@ -205,7 +208,10 @@ recording_members(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* After each change of a row of permissions: defined also for a changed description */
+/*
+ * After each change of a row of permissions.  A changed description is
+ * recorded as defined.
+ */
 Datum
 recording_permissions(PG_FUNCTION_ARGS)
 {
@@ -234,8 +240,8 @@ recording_permissions(PG_FUNCTION_ARGS)
 }
 
 /*
- * The keys whose restrictions were changed, and by what: one more than are
- * recorded one by one.  The trigger calls its rows "changed".
+ * The keys whose restrictions were changed, at most one more than are recorded
+ * one by one. "changed" is the trigger's transition table.
  */
 static uint64
 read_changed(const Trigger *trigger, bool inserted)

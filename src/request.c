@@ -142,7 +142,7 @@ request_key(Jsonb *headers)
 	return named;
 }
 
-/* Not from Forwarded: a client could choose between two headers by sending one of them. */
+/* Forwarded is not read: with two headers, a client could choose one of them. */
 static inet *
 request_client(Jsonb *headers)
 {

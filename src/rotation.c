@@ -74,7 +74,10 @@ refuse_new_storage(void)
 	table_close(table, NoLock);
 }
 
-/* With the transaction, as every event, though what it tells of is done whatever becomes of it */
+/*
+ * Recorded with the transaction, like every event, though the sealing itself
+ * is not undone by ROLLBACK
+ */
 static void
 record(const char *event, int64 sealed, int64 unopened)
 {

@@ -156,8 +156,9 @@ spi_owner_actor(void)
 }
 
 /*
- * SPI adds each statement to the context of an error.  Ours tell the caller nothing
- * and are taken out of it; what others add, an administrator's trigger say, stays.
+ * SPI adds each statement to the context of an error.  Ours mean nothing to
+ * the caller and are removed; the context of others, such as an
+ * administrator's trigger, stays.
  */
 static void
 take_out_of_context(ErrorData *error, const char *sql)
@@ -178,7 +179,7 @@ take_out_of_context(ErrorData *error, const char *sql)
 		error->context = NULL;
 }
 
-/* In the PG_CATCH of what ran a statement of ours */
+/* Called in PG_CATCH, after a statement of ours */
 pg_noreturn static void
 throw_on(const char *sql, MemoryContext context)
 {

@@ -187,8 +187,8 @@ read_pinned(Relation table, const RowHint *at, Snapshot snapshot, HeapTuple tupl
 }
 
 /*
- * Gives the pin back.  What is stored out of line is not to be had unless the
- * table is locked: its table may be dropped beside us, by a rewrite.
+ * Releases the pin.  Values stored out of line can be read only while the
+ * table is locked, since a concurrent rewrite may drop its TOAST table.
  */
 static bool
 read_pinned_key(StoreReader *reader, Relation keys, bool locked, RowHint *at,

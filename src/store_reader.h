@@ -88,11 +88,12 @@ extern bool store_scan_begin_at_once(StoreScan *scan, StoreReader *reader, Catal
 extern Relation store_open_table(StoreReader *reader, CatalogRelation which);
 
 /*
- * Without a lock, to read a page that is in memory already; RelationClose ends
- * it.  All rewrites that had ended when the reader began are known here: who
- * changes a rewritten row waits for the lock of the rewriter, who sends his
- * invalidation before he gives it back.  One that ends later leaves the old
- * pages as they are, and the snapshot says what counts in them.
+ * The table without a lock, to read a page that is in memory already; to be
+ * closed with RelationClose.  Rewrites that ended before the reader began are
+ * known here: whoever changes a rewritten row waits for the lock of the
+ * rewriter, whose invalidation is sent before it is released.  A rewrite that
+ * ends later leaves the old pages as they are, and the snapshot still decides
+ * what is visible in them.
  */
 extern Relation store_peek_table(CatalogRelation which);
 

@@ -4,8 +4,8 @@
  *
  * What the client sends runs in the unnamed portal, in the memory of that
  * portal's query.  Functions run queries of their own, in other memory, and their
- * cursors have names.  What remains is a function in SQL whose body the planner has
- * put in the place of the call: a call in it has its place in another text.
+ * cursors have names.  That leaves SQL functions whose body the planner has
+ * inlined: a call in such a body has a location in another text.
  */
 #include "postgres.h"
 
@@ -25,7 +25,7 @@ begins_with(const char *text, const char *name)
 	return pg_strncasecmp(text, name, strlen(name)) == 0;
 }
 
-/* Does the text have the function's name, perhaps with the schema, at this place? */
+/* Is the name of the function, perhaps with its schema, at this place of the text? */
 static bool
 stands_at(const char *text, int place, Oid function)
 {

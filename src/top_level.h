@@ -10,7 +10,7 @@
 #include "fmgr.h"
 
 /*
- * Does the call stand in a query that the client has sent, and not in a function,
+ * Is the call part of a query that the client has sent, and not of a function,
  * procedure or trigger that the query calls?  False where that is not certain.
  */
 extern bool top_level_call(FunctionCallInfo fcinfo);

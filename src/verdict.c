@@ -2,10 +2,10 @@
  * verdict.c
  *		What a key may do, now.
  *
- * The one path of every verification: it opens no SPI, writes nothing, and takes
- * no lock but shared ones on tables where a row is not where it was, and that of
- * a counter in memory.  What was missed because a table was just being changed is
- * read once more.
+ * The one path of every verification.  It opens no SPI and writes nothing.  Its
+ * only locks are shared ones on tables in which a row is not where it was last
+ * time, and that of a counter in memory.  If a table was just being changed, it
+ * reads once more.
  */
 #include "postgres.h"
 

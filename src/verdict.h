@@ -33,7 +33,10 @@ typedef enum VerdictCode
 	VERDICT_VALID
 } VerdictCode;
 
-/* Called for a valid key, by the reader that found it; where that was outdated, twice */
+/*
+ * Called for a valid key with the reader that found it; a second time if the
+ * first reading was outdated
+ */
 typedef void (*VerdictWhenValid) (StoreReader *reader, const ApiKey *secret,
 								  const KeyFacts *facts, void *context);
 
@@ -72,7 +75,7 @@ extern bool verdict_is_denial(VerdictCode code);
 /* The handle of a plaintext key, which may be toasted; false, with the verdict, for anything else */
 extern bool verdict_parse(Datum key, bool null, ApiKey *secret, Verdict *verdict);
 
-/* Judges a key as of now, and counts that. */
+/* Judges a key as of now, and counts its use. */
 extern void verdict_reach(const ApiKey *secret, const VerdictRequest *request, Verdict *verdict);
 
 #endif							/* FALUKEYS_VERDICT_H */
