@@ -145,6 +145,9 @@ STOP RUN.
 <!-- run sql
 SELECT 1 / 0;
 -->
+
+    SELECT 1 / 0;
+
 ```
 MD
 my @found = map { (split(/\n/, $_))[0] } @wrong;
@@ -161,7 +164,8 @@ my @expected = (
 	qr/^line 41, log: no message of the source/,
 	qr/^line 44, cobol: unknown language "cobol"$/,
 	qr/^line 47, sql: error 22012, of which nothing is said$/,
-	qr/^line 50, a block without an end: unknown language/);
+	qr/^line 51, code that is not fenced/,
+	qr/^line 53, a block without an end: unknown language/);
 is(scalar(@found), scalar(@expected), 'everything wrong is found, and nothing else') or diag join("\n", @wrong);
 like($found[$_] // '', $expected[$_], "found: $expected[$_]") foreach 0 .. $#expected;
 

@@ -37,10 +37,6 @@ foreach my $signature (($reference =~ /^### `(\w+\(.*?)`$/mg), map { $_->{text} 
 	$said{$name} = "$name($arguments) → " . ($result || ($arguments =~ /OUT / ? 'record' : 'void'));
 }
 
-# Functions that are the extension's own affair, in its schema for now, or not
-my ($internal) = $reference =~ /^(## Objects for the extension's own use.*?)(?=^## |\z)/ms;
-my %is_internal = map { $_ => 1 } grep { !$said{$_} && $reference !~ /^###? (?:View )?`$_`$/m } $internal =~ /`(\w+)/g;
-
 my %there;
 foreach my $line (split(/\n/, query($node, <<'SQL')))
 SELECT proname || '(' || pg_get_function_arguments(p.oid) || ') → ' || pg_get_function_result(p.oid)
@@ -50,7 +46,7 @@ WHERE pronamespace = 'falukeys'::regnamespace ORDER BY 1
 SQL
 {
 	my ($name) = $line =~ /^(\w+)/;
-	$there{$name} = plain($line) unless $is_internal{$name};
+	$there{$name} = plain($line);
 }
 is($said{$_} // 'nothing', $there{$_}, "the reference has $_") foreach sort keys %there;
 ok(exists $there{$_}, "$_ of the reference is there") foreach sort keys %said;
@@ -60,7 +56,7 @@ foreach my $name (split(/\n/, query($node, <<'SQL')))
 SELECT relname FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace AND relkind IN ('r', 'v')
 SQL
 {
-	ok($reference =~ /^###? (?:View )?`$name`$/m, "the reference has $name") unless $is_internal{$name};
+	ok($reference =~ /^###? (?:View )?`$name`$/m, "the reference has $name");
 }
 foreach my $name (split(/\n/, query($node, <<'SQL')))
 SELECT typname FROM pg_type WHERE typnamespace = 'falukeys'::regnamespace AND typtype IN ('e', 'b', 'c')
@@ -84,7 +80,6 @@ WHERE relnamespace = 'falukeys'::regnamespace AND relkind IN ('r', 'v') GROUP BY
 SQL
 {
 	my ($name, @columns) = split(/ /, $line);
-	next if $is_internal{$name};
 	my ($section) = $reference =~ /^(###? (?:View )?`$name`$.*?)(?=^###? |\z)/ms;
 	my @missing = $section && $section !~ /all its columns/ ? grep { $section !~ /`$_`/ } @columns : ();
 

@@ -61,6 +61,10 @@ sub document_blocks
 			$block = { language => $1, line => $number, text => '', hidden => 1 };
 			($indent, $end) = (0, qr/^-->$/);
 		}
+		elsif ($line =~ /^(?: {4}|\t|\s*~~~|\s*<pre)/)
+		{
+			push @blocks, { language => 'code that is not fenced by ```', line => $number, text => '' };
+		}
 	}
 	push @blocks, { %$block, language => 'a block without an end' } if $block;
 	return @blocks;
