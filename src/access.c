@@ -488,8 +488,7 @@ static const char *const granted_functions[] = {
 	[ACCESS_MANAGER] =
 	"falukeys_internal.manager_access()",
 	[ACCESS_DELEGATE] =
-	"falukeys_internal.delegate_access(),"
-	" falukeys.assume_key(falukeys.apikey, text, inet, text, falukeys.key_mode)",
+	"falukeys_internal.delegate_access(), falukeys.assume_key(falukeys.apikey, text, inet, text, falukeys.key_mode)",
 };
 
 /* EXECUTE on the functions is not enough. */
