@@ -44,6 +44,7 @@ INSERT INTO matrix.argument VALUES
 	('apikey', NULL, quote_literal(:'key')),
 	('by_object', NULL, 'false'),
 	('client', NULL, 'NULL'),
+	('description', 'annotate_key', $$'x'$$),
 	('expires_at', NULL, 'NULL'),
 	('header', NULL, $$'192.0.2.1'$$),
 	('key', NULL, quote_literal(:'key')),
@@ -55,6 +56,8 @@ INSERT INTO matrix.argument VALUES
 	('member', 'remove_member', $$'regress_falukeys_member'$$),
 	('mode', NULL, $$'test'$$),
 	('name', NULL, $$'matrix.more'$$),
+	('name', 'describe_workspace', $$'x'$$),
+	('networks', 'restrict_key', $$'{10.0.0.0/8}'$$),
 	('not_before', NULL, 'NULL'),
 	('object', NULL, $$'a'$$),
 	('objects', NULL, $$'{a}'$$),
@@ -87,18 +90,19 @@ CREATE VIEW matrix.function AS
 		END AS use
 	FROM pg_proc AS p WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]);
 
--- Arguments that have no default, by name
+-- Arguments that have no default, by name, and of the others those without which there is nothing to do
 CREATE VIEW matrix.call AS
 	SELECT f.name AS function,
-		format('SELECT %I.%I(%s)', nspname, f.name, string_agg(format('%I => %s', given, a.value), ', ' ORDER BY n) FILTER (WHERE n IS NOT NULL)) AS call,
-		string_agg(coalesce(given, '?'), ', ' ORDER BY n) FILTER (WHERE n IS NOT NULL AND a.value IS NULL) AS unknown_arguments
+		format('SELECT %I.%I(%s)', nspname, f.name, string_agg(format('%I => %s', given, a.value), ', ' ORDER BY n)
+			FILTER (WHERE n <= pronargs - pronargdefaults OR a.value IS NOT NULL)) AS call,
+		string_agg(coalesce(given, '?'), ', ' ORDER BY n) FILTER (WHERE n <= pronargs - pronargdefaults AND a.value IS NULL) AS unknown_arguments
 	FROM matrix.function AS f
 		JOIN pg_proc AS p USING (oid)
 		JOIN pg_namespace AS s ON s.oid = pronamespace
-		LEFT JOIN LATERAL generate_series(1, pronargs - pronargdefaults) AS n ON true
+		LEFT JOIN LATERAL generate_series(1, pronargs) AS n ON true
 		LEFT JOIN LATERAL (SELECT proargnames[n] AS given) AS g ON true
 		LEFT JOIN LATERAL (SELECT value FROM matrix.argument AS m
-			WHERE m.name = given AND (m.function = f.name OR m.function IS NULL)
+			WHERE m.name = given AND (m.function = f.name OR (m.function IS NULL AND n <= pronargs - pronargdefaults))
 			ORDER BY m.function NULLS LAST LIMIT 1) AS a ON true
 	WHERE f.use = 'call'
 	GROUP BY f.oid, nspname, f.name;
@@ -166,13 +170,50 @@ WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND re
 	AND (has_table_privilege('regress_falukeys_' || role, oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
 		OR has_any_column_privilege('regress_falukeys_' || role, oid, 'SELECT, INSERT, UPDATE, REFERENCES'));
 
+-- What they show: of the workspace that the members are members of, and of another
+-- one. A manager who acts in one of them sees that one. Each view is found in the
+-- catalog; one whose rows have no workspace just has some or none.
+SET client_min_messages = warning;
+SELECT falukeys.create_workspace('Elsewhere') AS elsewhere \gset
+SELECT falukeys.approve_workspace(:'workspace'), falukeys.approve_workspace(:'elsewhere'),
+	falukeys.add_member(:'elsewhere', 'regress_falukeys_superuser', 'member');
+RESET client_min_messages;
+CREATE FUNCTION matrix.seen(role text, relation regclass, own text, other text, acting_in text DEFAULT '') RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	workspace text = (SELECT attname FROM pg_attribute
+		WHERE attrelid = relation AND attname IN ('workspace_id', 'id') ORDER BY attname DESC LIMIT 1);
+	shown text;
+BEGIN
+	PERFORM set_config('falukeys.acting_in', acting_in, true);
+	EXECUTE format('SET LOCAL ROLE %I', 'regress_falukeys_' || role);
+	EXECUTE format('SELECT string_agg(DISTINCT CASE %s WHEN %L THEN ''own'' WHEN %L THEN ''other'' WHEN '''' THEN ''some'' END,'
+		' '' '') FROM %s', coalesce(quote_ident(workspace), ''''''), own, other, relation) INTO shown;
+	RESET ROLE;
+	PERFORM set_config('falukeys.acting_in', '', true);
+	RETURN coalesce(shown, 'none');
+END $$;
+SELECT relname,
+	matrix.seen('nobody', oid, :'workspace', :'elsewhere') AS nobody,
+	matrix.seen('member', oid, :'workspace', :'elsewhere') AS member,
+	matrix.seen('developer', oid, :'workspace', :'elsewhere') AS developer,
+	matrix.seen('administrator', oid, :'workspace', :'elsewhere') AS administrator,
+	matrix.seen('verifier', oid, :'workspace', :'elsewhere') AS verifier,
+	matrix.seen('delegate', oid, :'workspace', :'elsewhere') AS delegate,
+	matrix.seen('operator', oid, :'workspace', :'elsewhere') AS operator,
+	matrix.seen('manager', oid, :'workspace', :'elsewhere') AS manager,
+	matrix.seen('manager', oid, :'workspace', :'elsewhere', :'workspace') AS in_own,
+	matrix.seen('manager', oid, :'workspace', :'elsewhere', :'elsewhere') AS in_other,
+	matrix.seen('superuser', oid, :'workspace', :'elsewhere') AS superuser
+FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace AND relkind = 'v' ORDER BY relname COLLATE "C";
+
 -- Nothing of it has stayed.
 SELECT code FROM falukeys.verify_key(:'key');
 SELECT count(*) AS members FROM falukeys.members WHERE workspace_id = :'workspace';
 
 SET client_min_messages = warning;
 DROP SCHEMA matrix CASCADE;
-SELECT falukeys.close_workspace(:'workspace');
+SELECT falukeys.close_workspace(:'workspace'), falukeys.close_workspace(:'elsewhere');
 DROP OWNED BY regress_falukeys_verifier, regress_falukeys_operator, regress_falukeys_manager, regress_falukeys_delegate;
 DROP ROLE regress_falukeys_nobody, regress_falukeys_member, regress_falukeys_developer, regress_falukeys_administrator,
 	regress_falukeys_verifier, regress_falukeys_operator, regress_falukeys_manager, regress_falukeys_delegate,
