@@ -59,8 +59,10 @@ my %programs = (
 	sh => sub { 'sh -eu' },
 	conf => sub { "sh -eu $directory/configure" },
 	js => sub {
-		my $driver = $_[0]->{text} =~ /^import .* from '(\w+)'/m ? $1 : 'pg';
-		return interpreter($_[0], $driver, node_with($driver), qw(node --check));
+		my ($driver) = $_[0]->{text} =~ /^import .* from '(\w+)'/m;
+		my $program = $driver ? node_with($driver) : (grep { -x $_ } map { "$_/node" } split(/:/, $ENV{PATH}))[0];
+
+		return interpreter($_[0], $driver || 'pg', $program, qw(node --check));
 	},
 	python => sub { interpreter($_[0], 'psycopg', python_with('psycopg'), qw(python3 -m py_compile)) });
 append_to_file("$directory/configure", <<'SH');
