@@ -7,9 +7,8 @@
  */
 #include "postgres.h"
 
-#include <time.h>
-
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "crypto.h"
@@ -26,7 +25,8 @@ identifier_generate(const char *prefix)
 	uint8		ksuid[KSUID_BYTES];
 	char		id[IDENTIFIER_MAX_LENGTH + 1];
 	size_t		prefix_length = strlen(prefix);
-	uint32		seconds = (uint32) ((int64) time(NULL) - KSUID_EPOCH);
+	/* By the clock of created_at: time(NULL) may be a tick behind it. */
+	uint32		seconds = (uint32) (timestamptz_to_time_t(GetCurrentTimestamp()) - KSUID_EPOCH);
 
 	for (int i = 0; i < 4; i++)
 		ksuid[i] = (uint8) (seconds >> (24 - 8 * i));
