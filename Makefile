@@ -22,7 +22,7 @@ EXTENSION_SCRIPT = sql/falukeys--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SCRIPT)
 
 # Named one by one: a wildcard would run the install script.
-REGRESS = install default_privileges apikey generation workspaces describing keys lifecycle restrictions verify client_address columns freshness hints garbage vault master_key events recording errors limits guards leaks usage dashboard lists access visibility acting_in labels access_matrix attacks lookalikes identity assume_key top_level minting isolation request caches
+REGRESS = install default_privileges apikey generation workspaces describing keys lifecycle restrictions verify client_address columns freshness hints garbage vault master_key events recording errors messages limits guards leaks usage dashboard lists access visibility acting_in labels access_matrix attacks lookalikes identity assume_key top_level minting isolation request caches
 ISOLATION = reveals reveal_roll rolls roll_readers restrict_readers revoke_loop import_roll administrators approvals wait_for_key rewrites premade probing membership purge
 TAP_TESTS = 1
 

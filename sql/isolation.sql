@@ -6,7 +6,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS falukeys;
 RESET client_min_messages;
 
-SELECT count(falukeys.define_permission(name)) AS defined FROM unnest('{isolation,isolation.read,isolation.write}'::text[]) name;
+SELECT count(falukeys.define_permission(name)) AS defined FROM unnest('{isolation,isolation.read,isolation.write,isolation_other}'::text[]) name;
 SELECT falukeys.create_workspace('Isolation, a') AS a, falukeys.create_workspace('Isolation, b') AS b \gset
 SELECT count(falukeys.approve_workspace(id)) AS approved FROM unnest(ARRAY[:'a', :'b']) id;
 
@@ -347,6 +347,7 @@ SELECT t, s.what, pg_temp.outcome('nobody', f) AS nobody, pg_temp.outcome('a tes
 SET ROLE isolation_owner;
 SELECT pg_temp.filled('isolation_text', 'text');
 SELECT falukeys.isolate_table('isolation_text', read_permission => 'x'') OR true --', write_permission => 'isolation');
+SELECT falukeys.isolate_table('isolation_text', read_permission => 'isolation_other', write_permission => 'isolation');
 CREATE TABLE "Isolation ""odd"" table" ("Select" text DEFAULT 'nobody''s', "The Mode" text, "Object"" " text, body text);
 INSERT INTO "Isolation ""odd"" table" SELECT workspace_id, mode, object_id, body FROM isolation_rows;
 GRANT ALL ON "Isolation ""odd"" table" TO isolation_app;

@@ -228,26 +228,77 @@ any_key(StoreReader *reader, const text *key_id, KeyFacts *facts)
 
 /* Nothing was read, so the answer is the same whether it exists or not. */
 static void
-deny_narrowed(const char *what, const text *id)
+deny_narrowed_key(const text *id)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for %s \"%s\"", what, argument_shown(id)),
+			 errmsg("permission denied for key \"%s\"", argument_shown(id)),
+			 acting_in_hint()));
+}
+
+static void
+deny_narrowed_workspace(const text *id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for workspace \"%s\"", argument_shown(id)),
 			 acting_in_hint()));
 }
 
 /* The same words for what is forbidden and for what does not exist. */
 static void
-deny(const char *what, const text *id, Oid role)
+deny_key(const text *id, Oid role)
 {
 	if (sees_every_workspace(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("%s \"%s\" does not exist", what, argument_shown(id))));
+				 errmsg("key \"%s\" does not exist", argument_shown(id)),
+				 errhint("The ids of all keys are in falukeys.dashboard.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for %s \"%s\"", what, argument_shown(id)),
+			 errmsg("permission denied for key \"%s\"", argument_shown(id)),
 			 errhint("Ask an administrator of the workspace to be added to it as a developer.")));
+}
+
+static void
+deny_workspace(const text *id, Oid role, AccessNeed need)
+{
+	if (sees_every_workspace(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("workspace \"%s\" does not exist", argument_shown(id)),
+				 errhint("The ids of all workspaces are in falukeys.dashboard.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for workspace \"%s\"", argument_shown(id)),
+			 need == ACCESS_ADMINISTRATOR ?
+			 errhint("An administrator of the workspace, or a manager, can do this.") :
+			 errhint("Ask an administrator of the workspace to be added to it as a developer.")));
+}
+
+/* Only operators see what they may not change. */
+static void
+deny_operator_key(const text *id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for key \"%s\"", argument_shown(id)),
+			 errdetail("Operators disable and revoke keys, but never reveal, roll or change them."),
+			 errhint("A developer or administrator of the workspace, or a manager, can do this.")));
+}
+
+static void
+deny_operator_workspace(const text *id, AccessNeed need)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for workspace \"%s\"", argument_shown(id)),
+			 need == ACCESS_ADMINISTRATOR ?
+			 errdetail("Operators never add or remove members.") :
+			 errdetail("Operators never create or import keys."),
+			 need == ACCESS_ADMINISTRATOR ?
+			 errhint("An administrator of the workspace, or a manager, can do this.") :
+			 errhint("A developer or administrator of the workspace, or a manager, can do this.")));
 }
 
 bool
@@ -281,7 +332,7 @@ void
 access_check_acting_in(const text *workspace)
 {
 	if (acting_in_excludes(workspace))
-		deny_narrowed("workspace", workspace);
+		deny_narrowed_workspace(workspace);
 }
 
 void
@@ -319,10 +370,8 @@ access_check_workspace(const text *workspace, AccessNeed need, WorkspaceFacts *f
 		return;
 	}
 	if (exists)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for workspace \"%s\"", argument_shown(workspace))));
-	deny("workspace", workspace, role);
+		deny_operator_workspace(workspace, need);
+	deny_workspace(workspace, role, need);
 }
 
 bool
@@ -365,12 +414,10 @@ access_check_key(const text *key_id, AccessNeed need, KeyFacts *facts)
 	if (allowed)
 		return;
 	if (exists)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for key \"%s\"", argument_shown(key_id))));
+		deny_operator_key(key_id);
 	if (acting_in_is_set())
-		deny_narrowed("key", key_id);
-	deny("key", key_id, role);
+		deny_narrowed_key(key_id);
+	deny_key(key_id, role);
 }
 
 ArrayType *
@@ -408,32 +455,37 @@ access_acting_workspace(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(workspace);
 }
 
-Datum
-access_sees_a_workspace(PG_FUNCTION_ARGS)
+bool
+access_sees_permissions(Oid role)
 {
-	Oid			role = GetUserId();
 	text	   *workspace = acting_in_workspace();
 	StoreReader reader;
 	WorkspaceFacts facts;
 	bool		sees;
 
 	if (sees_every_workspace(role) && !acting_in_is_set())
-		PG_RETURN_BOOL(true);
+		return true;
 	store_reader_begin(&reader);
 	if (sees_every_workspace(role))
 		sees = workspace != NULL && store_workspace(&reader, workspace, &facts);
 	else
 		sees = workspaces_of(&reader, role, ACCESS_MEMBER) != NIL;
 	store_reader_end(&reader);
-	PG_RETURN_BOOL(sees);
+	return sees;
+}
+
+Datum
+access_sees_a_workspace(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(access_sees_permissions(GetUserId()));
 }
 
 void
 access_deny_key(const text *key_id)
 {
 	if (acting_in_is_set())
-		deny_narrowed("key", key_id);
-	deny("key", key_id, spi_owner_actor());
+		deny_narrowed_key(key_id);
+	deny_key(key_id, spi_owner_actor());
 	pg_unreachable();
 }
 

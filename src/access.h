@@ -42,6 +42,9 @@ extern ArrayType *access_own_workspaces(AccessNeed need);
 /* Does current_user have what it needs in a workspace, which may not exist? */
 extern bool access_allows_workspace(const text *workspace, AccessNeed need);
 
+/* Permissions are seen by whoever may see a workspace. */
+extern bool access_sees_permissions(Oid role);
+
 /* May current_user see the key, which may not exist? */
 extern bool access_sees_key(const text *key_id);
 

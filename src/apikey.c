@@ -90,6 +90,15 @@ apikey_generate(char kind, char mode)
 	return key;
 }
 
+bool
+apikey_begins(const text *value)
+{
+	KeyParts	parts;
+
+	return key_format_parse(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &parts) !=
+		KEY_FORMAT_BAD_PREFIX;
+}
+
 /* A text may be a gigabyte long. */
 static void
 check_for_interrupts(void)
@@ -154,6 +163,14 @@ apikey_from_stored_form(const char *text, size_t length, ApiKey *key)
 	return apikey_is_valid(key);
 }
 
+static const char *
+explain_input(const char *input, KeyFormatError error)
+{
+	if (error != KEY_FORMAT_BAD_PREFIX && strncmp(input + KEY_PREFIX_LENGTH, "****", 4) == 0)
+		return gettext_noop("A stored form has four letters or digits, a colon and 64 lower-case hexadecimal digits after its asterisks.");
+	return key_format_explain(error);
+}
+
 Datum
 apikey_in(PG_FUNCTION_ARGS)
 {
@@ -170,8 +187,9 @@ apikey_in(PG_FUNCTION_ARGS)
 		ereturn(fcinfo->context, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s", "apikey"),
-				 errdetail("%s", _(key_format_explain(error))),
-				 errhint("Give a plaintext key, or the form in which an apikey is shown.")));
+				 errdetail("%s", _(explain_input(input, error))),
+				 errhint("Give a plaintext key, or its stored form, such as \"fskt_****9aQ2:\" and the %d lower-case hexadecimal digits of the whole key's SHA-256.",
+						 2 * CRYPTO_DIGEST_LENGTH)));
 	PG_RETURN_POINTER(key);
 }
 

@@ -43,6 +43,9 @@ extern KeyFormatError apikey_from_text(const char *text, size_t length, ApiKey *
  */
 extern PlainKey *apikey_generate(char kind, char mode);
 
+/* Does a text begin as a key or as its stored form, well-formed or not? */
+extern bool apikey_begins(const text *value);
+
 /* Any text that a caller wants stored, with every key in it masked. */
 extern text *apikey_redact_text(text *source);
 

@@ -18,6 +18,7 @@
 
 #include "apikey.h"
 #include "argument.h"
+#include "identifier.h"
 #include "texts.h"
 
 #define SHOWN_LENGTH	64
@@ -40,6 +41,52 @@ argument_text(FunctionCallInfo fcinfo, int number, const char *name)
 {
 	argument_require(fcinfo, number, name);
 	return PG_GETARG_TEXT_PP(number);
+}
+
+static bool
+begins_with(const text *value, const char *prefix)
+{
+	size_t		length = strlen(prefix);
+
+	return VARSIZE_ANY_EXHDR(value) >= length && memcmp(VARDATA_ANY(value), prefix, length) == 0;
+}
+
+text *
+argument_key_id(FunctionCallInfo fcinfo, int number)
+{
+	text	   *id = argument_text(fcinfo, number, "key_id");
+
+	if (apikey_begins(id))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be the id of a key, not the key itself", "key_id"),
+				 errhint("The id begins with \"%s\"; it is in falukeys.dashboard, and in what falukeys.verify_key() returns.",
+						 IDENTIFIER_KEY)));
+	if (begins_with(id, IDENTIFIER_WORKSPACE))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be the id of a key, not of a workspace", "key_id"),
+				 errhint("The id begins with \"%s\"; it is in falukeys.dashboard.", IDENTIFIER_KEY)));
+	return id;
+}
+
+text *
+argument_workspace(FunctionCallInfo fcinfo, int number)
+{
+	text	   *id = argument_text(fcinfo, number, "workspace");
+
+	if (apikey_begins(id))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be the id of a workspace, not a key", "workspace"),
+				 errhint("The id begins with \"%s\"; it is in falukeys.dashboard, and in what falukeys.verify_key() returns.",
+						 IDENTIFIER_WORKSPACE)));
+	if (begins_with(id, IDENTIFIER_KEY))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be the id of a workspace, not of a key", "workspace"),
+				 errhint("The id begins with \"%s\"; it is in falukeys.dashboard.", IDENTIFIER_WORKSPACE)));
+	return id;
 }
 
 void

@@ -36,6 +36,10 @@ extern void argument_check_meta(const char *name, Datum value);
 extern void argument_require(FunctionCallInfo fcinfo, int number, const char *name);
 extern text *argument_text(FunctionCallInfo fcinfo, int number, const char *name);
 
+/* Ids, which may be of nothing; a key's text, or an id of the other sort, is refused without being shown */
+extern text *argument_key_id(FunctionCallInfo fcinfo, int number);
+extern text *argument_workspace(FunctionCallInfo fcinfo, int number);
+
 /* What is going to be stored, within its limit; NULL, or 0, for a NULL */
 extern text *argument_stored_text(FunctionCallInfo fcinfo, int number, const char *name);	/* keys in it masked */
 extern ArrayType *argument_stored_array(FunctionCallInfo fcinfo, int number, const char *name);

@@ -26,6 +26,7 @@
 #include "identity.h"
 #include "lock_tag.h"
 #include "mode_settings.h"
+#include "permissions.h"
 #include "top_level.h"
 #include "verify.h"
 
@@ -260,11 +261,20 @@ take_argument(FunctionCallInfo fcinfo, Verdict *verdict)
 	identity_take(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request, verdict);
 }
 
+/* An address, given one argument too early, would be a permission that every unrestricted key has. */
+static void
+refuse_address(FunctionCallInfo fcinfo)
+{
+	if (!PG_ARGISNULL(1))
+		permissions_refuse_address(PG_GETARG_TEXT_PP(1));
+}
+
 Datum
 identity_authenticate(PG_FUNCTION_ARGS)
 {
 	Verdict		verdict;
 
+	refuse_address(fcinfo);
 	take_argument(fcinfo, &verdict);
 	raise_unless_valid(&verdict);
 	return answer(fcinfo, &verdict);
@@ -286,6 +296,7 @@ identity_assume_key(PG_FUNCTION_ARGS)
 	VerdictRequest request;
 	Verdict		verdict = {.code = VERDICT_MALFORMED};
 
+	refuse_address(fcinfo);
 	verify_prepare(fcinfo);
 	verify_request(fcinfo, &request);
 	if (!PG_ARGISNULL(0))
@@ -385,6 +396,7 @@ identity_require_permission(PG_FUNCTION_ARGS)
 {
 	text	   *permission = argument_text(fcinfo, 0, "permission");
 
+	permissions_refuse_address(permission);
 	if (!identity_allows(identity_current(), permission))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -417,7 +429,7 @@ identity_mode_settings(PG_FUNCTION_ARGS)
 Datum
 identity_wait_for_key(PG_FUNCTION_ARGS)
 {
-	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	text	   *key_id = argument_key_id(fcinfo, 0);
 	KeyFacts	facts;
 	StoreReader reader;
 	List	   *secrets;

@@ -29,6 +29,7 @@
 #include "catalog.h"
 #include "identity.h"
 #include "isolation_before.h"
+#include "permissions.h"
 #include "result.h"
 #include "spi_owner.h"
 
@@ -345,14 +346,67 @@ warn_of_actions(const Target *target, const Columns *columns)
 				 errhint("Put the columns of workspace and mode into it, on both sides.")));
 }
 
+/* All of them at once, each with the type that it may have */
 static void
-find_columns(FunctionCallInfo fcinfo, Relation table, Columns *columns)
+refuse_missing(FunctionCallInfo fcinfo, const Target *target)
+{
+	static const struct
+	{
+		int			argument;
+		const char *name;
+		const char *type;
+	}			wanted[] = {
+		{1, "workspace_column", "text"}, {2, "mode_column", "falukeys.key_mode"}, {5, "object_column", "text"}
+	};
+	const char *missing = NULL;
+	StringInfoData commands;
+
+	initStringInfo(&commands);
+	for (int i = 0; i < lengthof(wanted); i++)
+	{
+		const char *column;
+
+		if (PG_ARGISNULL(wanted[i].argument))
+			continue;
+		column = NameStr(*PG_GETARG_NAME(wanted[i].argument));
+		if (get_attnum(target->table, column) != InvalidAttrNumber)
+			continue;
+		appendStringInfo(&commands, "%sADD COLUMN %s %s", missing ? ", " : "",
+						 quote_identifier(column), wanted[i].type);
+		missing = missing ? missing : wanted[i].name;
+	}
+	if (missing != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be the name of a column of the table", missing),
+				 errhint("Name a column that the table has, or add it: ALTER TABLE %s %s;",
+						 target->name, commands.data)));
+}
+
+/* Those of keys that may be asked for by name */
+static void
+check_permission(FunctionCallInfo fcinfo, int number, const char *argument)
+{
+	SpiOwner	spi;
+	Datum		permission;
+
+	if (PG_ARGISNULL(number))
+		return;
+	permission = PointerGetDatum(PG_GETARG_TEXT_PP(number));
+	spi_owner_begin(&spi);
+	permissions_check(argument, construct_array(&permission, 1, TEXTOID, -1, false, TYPALIGN_INT));
+	spi_owner_end(&spi);
+}
+
+static void
+find_columns(FunctionCallInfo fcinfo, const Target *target, Relation table, Columns *columns)
 {
 	const char *workspace;
 	const char *mode;
 
 	argument_require(fcinfo, 1, "workspace_column");
 	argument_require(fcinfo, 2, "mode_column");
+	refuse_missing(fcinfo, target);
 	workspace = NameStr(*PG_GETARG_NAME(1));
 	mode = NameStr(*PG_GETARG_NAME(2));
 	columns->object = PG_ARGISNULL(5) ? NULL : NameStr(*PG_GETARG_NAME(5));
@@ -411,8 +465,10 @@ isolation_isolate_table(PG_FUNCTION_ARGS)
 	bool		kept;
 	SpiOwner	spi;
 
-	find_columns(fcinfo, table, &columns);
+	find_columns(fcinfo, &target, table, &columns);
 	table_close(table, NoLock);
+	check_permission(fcinfo, 3, "read_permission");
+	check_permission(fcinfo, 4, "write_permission");
 	kept = isolation_before_kept(target.table);
 
 	spi_owner_begin_as(&spi, target.owner);

@@ -92,7 +92,7 @@ mode_argument(FunctionCallInfo fcinfo, int number)
 Datum
 keys_create(PG_FUNCTION_ARGS)
 {
-	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *workspace = argument_workspace(fcinfo, 0);
 	KeyDraft	draft;
 	WorkspaceFacts facts;
 	PlainKey   *key;
@@ -232,7 +232,7 @@ limit_to_identity(KeyDraft *draft, char mode, WorkspaceFacts *facts)
 Datum
 keys_create_temporary(PG_FUNCTION_ARGS)
 {
-	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *workspace = argument_workspace(fcinfo, 0);
 	KeyDraft	draft;
 	WorkspaceFacts facts;
 	PlainKey   *key;
@@ -298,7 +298,7 @@ import(FunctionCallInfo fcinfo, const text *workspace, const ApiKey *secret, con
 Datum
 keys_import(PG_FUNCTION_ARGS)
 {
-	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *workspace = argument_workspace(fcinfo, 0);
 	text	   *plaintext = argument_text(fcinfo, 1, "key");
 	ApiKey		secret;
 	KeyFormatError error;
@@ -315,7 +315,7 @@ keys_import(PG_FUNCTION_ARGS)
 Datum
 keys_import_digest(PG_FUNCTION_ARGS)
 {
-	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *workspace = argument_workspace(fcinfo, 0);
 
 	argument_require(fcinfo, 1, "key");
 	return import(fcinfo, workspace, PG_GETARG_APIKEY_P(1), NULL);
@@ -395,28 +395,30 @@ reveal_public(const text *key_id)
 }
 
 static void
-refuse_reveal(const text *key_id, const char *why)
+refuse_reveal(const text *key_id, const char *why, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("key \"%s\" cannot be revealed", argument_shown(key_id)),
 			 errdetail("%s", _(why)),
-			 errhint("Roll the key or create another one.")));
+			 errhint("%s", _(hint))));
 }
 
 Datum
 keys_reveal(PG_FUNCTION_ARGS)
 {
-	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	text	   *key_id = argument_key_id(fcinfo, 0);
 	text	   *saved_in = argument_stored_text(fcinfo, 1, "saved_in");
 	KeyFacts	facts;
 	text	   *revealed;
 
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
 	if (facts.secret.kind == 't')
-		refuse_reveal(key_id, gettext_noop("A temporary key is shown when it is created, and not kept."));
+		refuse_reveal(key_id, gettext_noop("A temporary key is shown when it is created, and not kept."),
+					  gettext_noop("Create another one with falukeys.create_temporary_key()."));
 	if (store_key_is_imported(key_id))
-		refuse_reveal(key_id, gettext_noop("It was imported, so whoever made it has it."));
+		refuse_reveal(key_id, gettext_noop("It was imported, so whoever made it has it."),
+					  gettext_noop("Roll the key or create another one."));
 
 	if (facts.secret.kind == 's' && facts.secret.mode == 'l')
 		PG_RETURN_TEXT_P(reveal_live(key_id, &facts, saved_in));
@@ -429,7 +431,7 @@ keys_reveal(PG_FUNCTION_ARGS)
 Datum
 keys_annotate(PG_FUNCTION_ARGS)
 {
-	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	text	   *key_id = argument_key_id(fcinfo, 0);
 	text	   *description = argument_stored_text(fcinfo, 1, "description");
 	text	   *saved_in = argument_stored_text(fcinfo, 2, "saved_in");
 	Datum		meta = argument_stored_meta(fcinfo, 3, "meta");
@@ -438,6 +440,12 @@ keys_annotate(PG_FUNCTION_ARGS)
 
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
+	if (description == NULL && saved_in == NULL && meta == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("arguments \"%s\", \"%s\" and \"%s\" must not all be null",
+						"description", "saved_in", "meta"),
+				 errhint("An empty text, or '{}', empties what is there.")));
 	spi_owner_begin(&spi);
 	precedence_lock_key(PRECEDENCE_KEY, key_id, NULL);
 	SPI_OWNER_RUN("UPDATE falukeys.keys SET description = coalesce($2, description),"

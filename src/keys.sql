@@ -139,7 +139,7 @@ COMMENT ON FUNCTION falukeys.reveal_key(text, text) IS 'The text of a key: of pu
 CREATE FUNCTION falukeys.annotate_key(key_id text, description text DEFAULT NULL, saved_in text DEFAULT NULL,
 	meta jsonb DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_annotate';
-COMMENT ON FUNCTION falukeys.annotate_key IS 'Changes what a key is described by; NULL leaves as it is. 22023 beyond a limit. Developers of the workspace';
+COMMENT ON FUNCTION falukeys.annotate_key IS 'Changes what a key is described by; NULL leaves as it is. 22023 with nothing to change, or beyond a limit. Developers of the workspace';
 
 CREATE FUNCTION falukeys.roll_key(key_id text, grace interval DEFAULT '0', reveal boolean DEFAULT true,
 	OUT id text, OUT key text)
@@ -156,7 +156,7 @@ COMMENT ON FUNCTION falukeys.disable_key(text) IS 'The key is refused until enab
 
 CREATE FUNCTION falukeys.enable_key(key_id text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_enable';
-COMMENT ON FUNCTION falukeys.enable_key(text) IS 'Takes disable_key back. Developers of the workspace';
+COMMENT ON FUNCTION falukeys.enable_key(text) IS 'Takes disable_key back. 55000 where the key has ended. Developers of the workspace';
 
 CREATE FUNCTION falukeys.revoke_key(key_id text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_revoke';

@@ -81,22 +81,52 @@ refuse_roll(const char *id, const char *why)
 			 errhint("Create another key.")));
 }
 
-static void
-check_rollable(const KeyFacts *facts)
+/* A sentence, or NULL for a key that has not ended */
+static const char *
+why_it_ended(const KeyFacts *facts)
 {
 	WorkspaceFacts workspace;
 
-	(void) store_read_workspace(cstring_to_text(facts->workspace_id.text), &workspace);
+	if (facts->compromised)
+		return gettext_noop("It was reported as compromised.");
+	if (facts->revoked)
+		return gettext_noop("It was revoked.");
+	if (facts->expires_at <= GetCurrentTimestamp())
+		return gettext_noop("It has expired.");
+	if (!store_read_workspace(cstring_to_text(facts->workspace_id.text), &workspace) ||
+		workspace.state == WORKSPACE_CLOSED)
+		return gettext_noop("Its workspace is closed.");
+	return NULL;
+}
+
+static void
+check_rollable(const KeyFacts *facts)
+{
+	const char *ended;
+
 	if (facts->secret.kind == 't')
 		refuse_roll(facts->id.text, gettext_noop("It is a temporary key."));
-	if (facts->compromised)
-		refuse_roll(facts->id.text, gettext_noop("It was reported as compromised."));
-	if (facts->revoked)
-		refuse_roll(facts->id.text, gettext_noop("It was revoked."));
-	if (facts->expires_at <= GetCurrentTimestamp())
-		refuse_roll(facts->id.text, gettext_noop("It has expired."));
-	if (workspace.state == WORKSPACE_CLOSED)
-		refuse_roll(facts->id.text, gettext_noop("Its workspace is closed."));
+	ended = why_it_ended(facts);
+	if (ended != NULL)
+		refuse_roll(facts->id.text, ended);
+}
+
+/* Within a spi_owner_begin, the key's row locked */
+static void
+check_can_be_enabled(const text *key_id)
+{
+	KeyFacts	facts;
+	const char *ended;
+
+	if (!store_read_key(key_id, &facts))
+		access_deny_key(key_id);
+	ended = why_it_ended(&facts);
+	if (ended != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("key \"%s\" cannot be enabled", facts.id.text),
+				 errdetail("%s", _(ended)),
+				 errhint("Create another key.")));
 }
 
 static TimestampTz
@@ -112,7 +142,7 @@ grace_end(FunctionCallInfo fcinfo, int number, const KeyFacts *facts)
 Datum
 lifecycle_roll(PG_FUNCTION_ARGS)
 {
-	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	text	   *key_id = argument_key_id(fcinfo, 0);
 	KeyFacts	facts;
 	PlainKey   *key;
 	TimestampTz valid_until;
@@ -144,7 +174,7 @@ lifecycle_roll(PG_FUNCTION_ARGS)
 Datum
 lifecycle_end_grace(PG_FUNCTION_ARGS)
 {
-	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	text	   *key_id = argument_key_id(fcinfo, 0);
 	KeyFacts	facts;
 	SpiOwner	spi;
 
@@ -165,6 +195,8 @@ set_disabled(const text *key_id, bool disabled, const char *stop)
 
 	spi_owner_begin(&spi);
 	precedence_lock_key(PRECEDENCE_KEY, key_id, stop);
+	if (!disabled)
+		check_can_be_enabled(key_id);
 	SPI_OWNER_RUN("UPDATE falukeys.keys SET disabled = $2 WHERE id = $1 AND disabled <> $2",
 				  parameter_text(key_id), parameter_boolean(disabled));
 	spi_owner_end(&spi);
@@ -173,7 +205,7 @@ set_disabled(const text *key_id, bool disabled, const char *stop)
 Datum
 lifecycle_disable(PG_FUNCTION_ARGS)
 {
-	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	text	   *key_id = argument_key_id(fcinfo, 0);
 	KeyFacts	facts;
 
 	precedence_lock_tables("disable_key", ACCESS_OPERATOR);
@@ -185,7 +217,7 @@ lifecycle_disable(PG_FUNCTION_ARGS)
 Datum
 lifecycle_enable(PG_FUNCTION_ARGS)
 {
-	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	text	   *key_id = argument_key_id(fcinfo, 0);
 	KeyFacts	facts;
 
 	store_lock_for_writing();
@@ -197,7 +229,7 @@ lifecycle_enable(PG_FUNCTION_ARGS)
 Datum
 lifecycle_revoke(PG_FUNCTION_ARGS)
 {
-	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	text	   *key_id = argument_key_id(fcinfo, 0);
 	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	KeyFacts	facts;
 	SpiOwner	spi;
@@ -237,7 +269,7 @@ check_bounds(TimestampTz not_before, TimestampTz expires_at, const char *changed
 Datum
 lifecycle_set_validity(PG_FUNCTION_ARGS)
 {
-	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	text	   *key_id = argument_key_id(fcinfo, 0);
 	KeyFacts	facts;
 	SpiOwner	spi;
 

@@ -14,6 +14,7 @@
 #include "argument.h"
 #include "events.h"
 #include "guards.h"
+#include "permissions.h"
 #include "registration.h"
 #include "store.h"
 #include "vault.h"
@@ -60,7 +61,7 @@ registration_check_workspace(const text *workspace, const WorkspaceFacts *facts,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("workspace \"%s\" has not been approved", argument_shown(workspace)),
 				 errdetail("Until then it has test keys only."),
-				 errhint("Approve it with falukeys.approve_workspace(), or use a test key.")));
+				 errhint("An operator approves it with falukeys.approve_workspace(); a test key needs no approval.")));
 }
 
 void
@@ -79,27 +80,10 @@ parameter_array(Oid type, ArrayType *array)
 	return (Parameter) {type, PointerGetDatum(array), array == NULL};
 }
 
-/* The catalog is small, and naming the unknown permission is worth a query. */
-static void
-check_permissions_exist(ArrayType *permissions)
-{
-	bool		null;
-
-	if (SPI_OWNER_RUN("SELECT asked FROM unnest($1) AS asked"
-					  " WHERE asked NOT IN (SELECT name FROM falukeys.permissions) LIMIT 1",
-					  parameter_array(TEXTARRAYOID, permissions)) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"%s\" must be an array of defined permissions", "permissions"),
-				 errdetail("\"%s\" is not one.",
-						   argument_shown(DatumGetTextPP(spi_owner_result(1, &null)))),
-				 errhint("Define it with falukeys.define_permission().")));
-}
-
 void
 registration_set_permissions(const text *key_id, ArrayType *permissions)
 {
-	check_permissions_exist(permissions);
+	permissions_check("permissions", permissions);
 	GUARDS_RUN_WITH_PASS(GUARD_PASS_RECORD,
 						 "DELETE FROM falukeys.key_permissions WHERE key_id = $1",
 						 parameter_text(key_id));

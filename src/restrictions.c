@@ -13,6 +13,7 @@
 #include "argument.h"
 #include "events.h"
 #include "guards.h"
+#include "permissions.h"
 #include "precedence.h"
 #include "registration.h"
 #include "spi_owner.h"
@@ -21,31 +22,6 @@ PG_FUNCTION_INFO_V1(restrictions_define_permission);
 PG_FUNCTION_INFO_V1(restrictions_restrict_key);
 PG_FUNCTION_INFO_V1(restrictions_clear_permissions);
 PG_FUNCTION_INFO_V1(restrictions_clear_networks);
-
-static bool
-is_word_character(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-/* The same rule as the CHECK of the table, so that the error names the argument */
-static bool
-is_permission_name(const text *name)
-{
-	const char *characters = VARDATA_ANY(name);
-	int			length = VARSIZE_ANY_EXHDR(name);
-	bool		word_starts = true;
-
-	for (int i = 0; i < length; i++)
-	{
-		char		c = characters[i];
-
-		if (word_starts ? !(c >= 'a' && c <= 'z') : !(is_word_character(c) || c == '.'))
-			return false;
-		word_starts = c == '.';
-	}
-	return !word_starts;
-}
 
 Datum
 restrictions_define_permission(PG_FUNCTION_ARGS)
@@ -56,8 +32,12 @@ restrictions_define_permission(PG_FUNCTION_ARGS)
 
 	access_check_platform("define_permission");
 	argument_check_length("name", name, ARGUMENT_MAX_NAME);
-	if (!is_permission_name(name))
-		ARGUMENT_REFUSE("argument \"%s\" must be lower-case words joined by dots, such as messages.read", "name");
+	if (!permissions_is_name(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be lower-case words joined by dots, such as messages.read", "name"),
+				 permissions_is_address(name) ?
+				 errhint("An address is not a permission; falukeys.restrict_key() takes networks as its third argument.") : 0));
 
 	spi_owner_begin(&spi);
 	SPI_OWNER_RUN("INSERT INTO falukeys.permissions AS p (name, description) VALUES ($1, $2)"
@@ -93,7 +73,7 @@ array_shown(ArrayType *array, Oid element)
 Datum
 restrictions_restrict_key(PG_FUNCTION_ARGS)
 {
-	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	text	   *key_id = argument_key_id(fcinfo, 0);
 	ArrayType  *permissions = argument_stored_array(fcinfo, 1, "permissions");
 	ArrayType  *networks = argument_stored_array(fcinfo, 2, "networks");
 	KeyFacts	facts;
@@ -101,9 +81,12 @@ restrictions_restrict_key(PG_FUNCTION_ARGS)
 
 	store_lock_for_writing();
 	access_check_key(key_id, ACCESS_DEVELOPER, &facts);
-	registration_check_restrictions(permissions, networks, facts.secret.kind);
 	if (permissions == NULL && networks == NULL)
-		PG_RETURN_VOID();
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("arguments \"%s\" and \"%s\" must not both be null", "permissions", "networks"),
+				 errhint("Call falukeys.clear_permissions() or falukeys.clear_networks() to take a restriction away.")));
+	registration_check_restrictions(permissions, networks, facts.secret.kind);
 
 	spi_owner_begin(&spi);
 	/* The row of the key first: others who restrict the key wait for it. */
@@ -128,7 +111,7 @@ restrictions_restrict_key(PG_FUNCTION_ARGS)
 static void
 clear(FunctionCallInfo fcinfo, const char *update, const char *delete, const char *what)
 {
-	text	   *key_id = argument_text(fcinfo, 0, "key_id");
+	text	   *key_id = argument_key_id(fcinfo, 0);
 	KeyFacts	facts;
 	SpiOwner	spi;
 

@@ -45,7 +45,7 @@ COMMENT ON FUNCTION falukeys.define_permission(text, text) IS 'Puts a permission
 
 CREATE FUNCTION falukeys.restrict_key(key_id text, permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'restrictions_restrict_key';
-COMMENT ON FUNCTION falukeys.restrict_key IS 'Replaces what a secret key is restricted to; NULL leaves as it is. 22023 for an empty array, an unknown permission or a public key. Developers of the workspace';
+COMMENT ON FUNCTION falukeys.restrict_key IS 'Replaces what a secret key is restricted to; NULL leaves as it is. 22023 with nothing to change, and for an empty array, an unknown permission or a public key. Developers of the workspace';
 
 CREATE FUNCTION falukeys.clear_permissions(key_id text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'restrictions_clear_permissions';

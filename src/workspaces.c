@@ -48,7 +48,7 @@ static void
 check_name(const text *name)
 {
 	if (VARSIZE_ANY_EXHDR(name) == 0)
-		ARGUMENT_REFUSE("argument \"%s\" must be not empty", "name");
+		ARGUMENT_REFUSE("argument \"%s\" must not be empty", "name");
 	argument_check_length("name", name, ARGUMENT_MAX_NAME);
 }
 
@@ -92,7 +92,8 @@ lock_workspace(const text *workspace, const char *stop)
 					  parameter_text(workspace)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("workspace \"%s\" does not exist", argument_shown(workspace))));
+				 errmsg("workspace \"%s\" does not exist", argument_shown(workspace)),
+				 errhint("The ids of all workspaces are in falukeys.dashboard.")));
 	return catalog_workspace_state(DatumGetObjectId(spi_owner_result(1, &null)));
 }
 
@@ -110,7 +111,7 @@ notice_nothing_to_do(const text *workspace, WorkspaceState state)
 Datum
 workspaces_approve(PG_FUNCTION_ARGS)
 {
-	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *workspace = argument_workspace(fcinfo, 0);
 	SpiOwner	spi;
 
 	access_check_acting_in(workspace);
@@ -140,7 +141,7 @@ workspaces_approve(PG_FUNCTION_ARGS)
 Datum
 workspaces_suspend(PG_FUNCTION_ARGS)
 {
-	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *workspace = argument_workspace(fcinfo, 0);
 	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	SpiOwner	spi;
 
@@ -169,7 +170,7 @@ workspaces_suspend(PG_FUNCTION_ARGS)
 Datum
 workspaces_resume(PG_FUNCTION_ARGS)
 {
-	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *workspace = argument_workspace(fcinfo, 0);
 	SpiOwner	spi;
 
 	access_check_acting_in(workspace);
@@ -187,7 +188,7 @@ workspaces_resume(PG_FUNCTION_ARGS)
 Datum
 workspaces_close(PG_FUNCTION_ARGS)
 {
-	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *workspace = argument_workspace(fcinfo, 0);
 	text	   *reason = argument_stored_text(fcinfo, 1, "reason");
 	SpiOwner	spi;
 
@@ -209,7 +210,7 @@ workspaces_close(PG_FUNCTION_ARGS)
 Datum
 workspaces_describe(PG_FUNCTION_ARGS)
 {
-	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *workspace = argument_workspace(fcinfo, 0);
 	text	   *name = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
 	Datum		meta = argument_stored_meta(fcinfo, 2, "meta");
 	SpiOwner	spi;
@@ -237,7 +238,7 @@ workspaces_describe(PG_FUNCTION_ARGS)
 Datum
 workspaces_add_member(PG_FUNCTION_ARGS)
 {
-	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *workspace = argument_workspace(fcinfo, 0);
 	Oid			member = argument_role(fcinfo, 1, "member");
 	SpiOwner	spi;
 
@@ -259,7 +260,7 @@ workspaces_add_member(PG_FUNCTION_ARGS)
 Datum
 workspaces_remove_member(PG_FUNCTION_ARGS)
 {
-	text	   *workspace = argument_text(fcinfo, 0, "workspace");
+	text	   *workspace = argument_workspace(fcinfo, 0);
 	Oid			member;
 	SpiOwner	spi;
 	uint64		removed;
