@@ -235,11 +235,11 @@ raise_unless_valid(const Verdict *verdict)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("the key does not allow this"),
-				 errdetail("%s", verdict_code_name(verdict->code))));
+				 errdetail_internal("%s", verdict_code_name(verdict->code))));
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 			 errmsg("the key is not valid"),
-			 errdetail("%s", verdict_code_name(verdict->code))));
+			 errdetail_internal("%s", verdict_code_name(verdict->code))));
 }
 
 static Datum

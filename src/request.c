@@ -32,12 +32,21 @@ PG_FUNCTION_INFO_V1(request_authenticate);
  * error.
  */
 static void
-refuse(int sqlstate, const char *message, const char *detail)
+refuse_without_key(void)
 {
 	ereport(ERROR,
-			(errcode(sqlstate),
-			 errmsg("%s", message),
-			 detail ? errdetail("%s", detail) : 0));
+			(errcode(ERRCODE_UNAUTHORIZED),
+			 errmsg("the request has no key"),
+			 errhint("Send it in a header, as \"Authorization: Bearer KEY\" or as \"X-API-Key: KEY\".")));
+}
+
+static void
+refuse_two_keys(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNAUTHORIZED),
+			 errmsg("the request has two different keys"),
+			 errhint("Send one of them.")));
 }
 
 /* The headers, or NULL where they are missing or no JSON object */
@@ -134,11 +143,11 @@ request_key(Jsonb *headers)
 	char	   *named = header(headers, "x-api-key");
 
 	if (authorized == NULL && named == NULL)
-		refuse(ERRCODE_UNAUTHORIZED, "the request has no key", NULL);
+		refuse_without_key();
 	if (named == NULL)
 		return authorized;
 	if (authorized != NULL && is_key(authorized) && strcmp(authorized, named) != 0)
-		refuse(ERRCODE_UNAUTHORIZED, "the request has two different keys", NULL);
+		refuse_two_keys();
 	return named;
 }
 
@@ -161,15 +170,21 @@ request_authenticate(PG_FUNCTION_ARGS)
 	text	   *key;
 
 	if (headers == NULL)
-		refuse(ERRCODE_UNAUTHORIZED, "the request has no key", NULL);
+		refuse_without_key();
 	key = cstring_to_text(request_key(headers));
 	request.client = request_client(headers);
 	identity_take(PointerGetDatum(key), false, &request, &verdict);
 	crypto_cleanse(VARDATA(key), VARSIZE_ANY_EXHDR(key));
 
 	if (verdict_is_denial(verdict.code))
-		refuse(ERRCODE_FORBIDDEN, "the key does not allow this", verdict_code_name(verdict.code));
+		ereport(ERROR,
+				(errcode(ERRCODE_FORBIDDEN),
+				 errmsg("the key does not allow this"),
+				 errdetail_internal("%s", verdict_code_name(verdict.code))));
 	if (verdict.code != VERDICT_VALID)
-		refuse(ERRCODE_UNAUTHORIZED, "the key is not valid", verdict_code_name(verdict.code));
+		ereport(ERROR,
+				(errcode(ERRCODE_UNAUTHORIZED),
+				 errmsg("the key is not valid"),
+				 errdetail_internal("%s", verdict_code_name(verdict.code))));
 	PG_RETURN_VOID();
 }
