@@ -8,10 +8,12 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/varlena.h"
 
 #include "access.h"
+#include "apikey.h"
 #include "argument.h"
 #include "permissions.h"
 #include "spi_owner.h"
@@ -101,6 +103,7 @@ nearest(const text *name)
 														   SPI_tuptable->tupdesc, 1, &null));
 		int			distance;
 
+		CHECK_FOR_INTERRUPTS();
 		if (VARSIZE_ANY_EXHDR(defined) > MAX_COMPARED_LENGTH)
 			continue;
 		distance = varstr_levenshtein_less_equal(VARDATA_ANY(name), length, VARDATA_ANY(defined),
@@ -116,7 +119,7 @@ nearest(const text *name)
 static void
 refuse(const char *argument, const text *name)
 {
-	const text *meant = access_sees_permissions(spi_owner_actor()) ? nearest(name) : NULL;
+	text	   *meant = access_sees_permissions(spi_owner_actor()) ? nearest(name) : NULL;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -126,7 +129,7 @@ refuse(const char *argument, const text *name)
 			 errhint("An address is not a permission; networks are the argument after the permissions.") :
 			 meant != NULL ?
 			 errhint("Perhaps you meant \"%s\". Operators and superusers define permissions, with falukeys.define_permission().",
-					 text_to_cstring(meant)) :
+					 text_to_cstring(apikey_redact_text(meant))) :
 			 errhint("Operators and superusers define permissions, with falukeys.define_permission().")));
 }
 
