@@ -40,9 +40,6 @@ extern bool guards_has_pass(GuardPass pass);
 			 errmsg(message), \
 			 errhint(hint)))
 
-/* Of before */
-#define guards_refuse(message, hint) GUARDS_REFUSE(message, hint)
-
 extern void guards_require_unchanged(TriggerRow *row, int count, const char *const *columns);
 
 /*
