@@ -3,4 +3,4 @@
 
 CREATE FUNCTION falukeys.client_address(header text, hops integer DEFAULT 1) RETURNS inet
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'client_address';
-COMMENT ON FUNCTION falukeys.client_address(text, integer) IS 'The address in an X-Forwarded-For or Forwarded header, counted from the right: hops is the number of your own proxies. NULL where that element is no address; never raises an error. Verifiers';
+COMMENT ON FUNCTION falukeys.client_address(text, integer) IS 'The client in an X-Forwarded-For or Forwarded header, counted from the right by hops; NULL for what is no address. Never raises an error. Verifiers';

@@ -4,7 +4,7 @@
 CREATE FUNCTION falukeys.authenticate(key text, permission text DEFAULT NULL, client inet DEFAULT NULL,
 	object_id text DEFAULT NULL, mode falukeys.key_mode DEFAULT NULL) RETURNS falukeys.verdict
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'identity_authenticate';
-COMMENT ON FUNCTION falukeys.authenticate IS 'Verifies a key as verify_key does, and makes it the identity of the transaction until its end; 42501 where the network, permission, object or mode is denied or a secret key is required, else 28000, the code in DETAIL. Verifiers';
+COMMENT ON FUNCTION falukeys.authenticate IS 'Verifies as verify_key does, and makes the key the transaction''s identity. Not valid: 42501 or 28000, with the code in DETAIL. Verifiers';
 
 CREATE FUNCTION falukeys.try_authenticate(key text, permission text DEFAULT NULL, client inet DEFAULT NULL,
 	object_id text DEFAULT NULL, mode falukeys.key_mode DEFAULT NULL) RETURNS falukeys.verdict
@@ -46,7 +46,7 @@ COMMENT ON FUNCTION falukeys.require_permission(text) IS 'Raises 42501 unless cu
 
 CREATE FUNCTION falukeys.wait_for_key(key_id text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'identity_wait_for_key';
-COMMENT ON FUNCTION falukeys.wait_for_key(text) IS 'Called after a commit that took the key something away: returns when no other transaction that earlier took the key, or a temporary key that its holder made, as its identity, by any of the secrets that it has or had by now, is still running. Developers of the workspace, and operators';
+COMMENT ON FUNCTION falukeys.wait_for_key(text) IS 'After the commit of a revocation: returns when no other transaction that took the key as its identity before is running. Developers of the workspace, and operators';
 
 CREATE FUNCTION falukeys.current_mode_settings() RETURNS falukeys.mode_settings
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'identity_mode_settings';

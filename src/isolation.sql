@@ -7,7 +7,7 @@ COMMENT ON TYPE falukeys_internal.isolation IS 'Whose rows an identity may touch
 
 CREATE FUNCTION falukeys_internal.isolated(permission text, by_object boolean) RETURNS falukeys_internal.isolation
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'isolation_isolated';
-COMMENT ON FUNCTION falukeys_internal.isolated(text, boolean) IS 'For policies of isolate_table: the workspace and mode whose rows the identity may touch, NULL for none; by_object says whether temporary keys are told apart by a column. For everyone';
+COMMENT ON FUNCTION falukeys_internal.isolated(text, boolean) IS 'For policies of isolate_table: the workspace and mode whose rows the identity may touch, NULL for none; by_object tells whether there is a column of objects. For everyone';
 
 CREATE FUNCTION falukeys_internal.isolated_object(workspace text, mode text, object text) RETURNS boolean
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'isolation_isolated_object';
@@ -17,7 +17,7 @@ CREATE FUNCTION falukeys.isolate_table(target regclass, workspace_column name DE
 	mode_column name DEFAULT 'mode', read_permission text DEFAULT NULL, write_permission text DEFAULT NULL,
 	object_column name DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'isolation_isolate_table';
-COMMENT ON FUNCTION falukeys.isolate_table IS 'Forces row security on a table, so that only rows of the identity''s workspace and mode are seen or touched, with the permissions if any are named, and new rows get them by default; a temporary key only touches rows whose object_column is one of its objects. Warns where another role may TRUNCATE it, and of foreign keys whose actions reach rows of other workspaces. 22023 for a column that is not as it must be or an unknown permission, 55000 where it is isolated already. The owner of the table';
+COMMENT ON FUNCTION falukeys.isolate_table IS 'Forces row security on a table: only rows of the identity''s workspace and mode are seen or touched. 22023 for a wrong column or permission, 55000 where it is isolated already. The table''s owner';
 
 CREATE FUNCTION falukeys.release_table(target regclass) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'isolation_release_table';

@@ -112,19 +112,19 @@ CREATE FUNCTION falukeys.create_key(workspace text, kind falukeys.key_kind, mode
 	expires_at timestamptz DEFAULT NULL, not_before timestamptz DEFAULT NULL,
 	meta jsonb DEFAULT NULL, reveal boolean DEFAULT true, OUT id text, OUT key text)
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_create';
-COMMENT ON FUNCTION falukeys.create_key IS 'Creates a public or secret key; with reveal its text is returned, for a live secret this once; without, it waits sealed for reveal_key. Say SELECT * FROM. 22023 for a bad argument, 55000 where the workspace is closed, or not approved and the mode is live. Developers of the workspace';
+COMMENT ON FUNCTION falukeys.create_key IS 'Creates a public or secret key and shows it, a live secret this once; without reveal it waits for reveal_key. Say SELECT * FROM. 55000 for live keys without approval. Developers of the workspace';
 
 CREATE FUNCTION falukeys.create_temporary_key(workspace text, mode falukeys.key_mode, objects text[],
 	permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL, ttl interval DEFAULT '1 hour',
 	OUT id text, OUT key text)
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_create_temporary';
-COMMENT ON FUNCTION falukeys.create_temporary_key IS 'Creates a key for at least one object and at most 24 hours, shown this once. Say SELECT * FROM. 22023 for a bad argument, 55000 where the workspace is closed, or not approved and the mode is live. Developers of the workspace; and a transaction that acts for a secret key, within that key''s limits, 42501 beyond them: what it creates is valid only while that secret is';
+COMMENT ON FUNCTION falukeys.create_temporary_key IS 'Creates a key for the objects named and at most 24 hours, shown this once. Say SELECT * FROM. Developers of the workspace, and a secret key''s identity within its limits, 42501 beyond';
 
 CREATE FUNCTION falukeys.import_key(workspace text, key text, description text DEFAULT NULL,
 	permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL, expires_at timestamptz DEFAULT NULL,
 	meta jsonb DEFAULT NULL) RETURNS text
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_import';
-COMMENT ON FUNCTION falukeys.import_key IS 'Registers a public or secret key made elsewhere, kind and mode by its prefix; its id. 22P02 for a malformed key, 22023 for a temporary one or another bad argument, 23505 where it is or was registered, 55000 where the workspace is closed, or not approved and the key is live. Developers of the workspace';
+COMMENT ON FUNCTION falukeys.import_key IS 'Registers a public or secret key made elsewhere, kind and mode by its prefix; its id. 22P02 for a malformed key, 23505 where it is or was registered. Developers of the workspace';
 
 CREATE FUNCTION falukeys.import_key_digest(workspace text, key falukeys.apikey, description text DEFAULT NULL,
 	permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL, expires_at timestamptz DEFAULT NULL,
@@ -134,7 +134,7 @@ COMMENT ON FUNCTION falukeys.import_key_digest IS 'Registers a key of which only
 
 CREATE FUNCTION falukeys.reveal_key(key_id text, saved_in text DEFAULT NULL) RETURNS text
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'keys_reveal';
-COMMENT ON FUNCTION falukeys.reveal_key(text, text) IS 'The text of a key: of public ones and test secrets always, of a live secret once ever, even if the transaction rolls back; saved_in says where the caller keeps it. 55000 for a second reveal and for imported and temporary keys, 25006 for a live secret where nothing can be written. Developers of the workspace';
+COMMENT ON FUNCTION falukeys.reveal_key(text, text) IS 'The text of a key: of a live secret once ever, even if the transaction rolls back. 55000 for a second reveal and for imported and temporary keys. Developers of the workspace';
 
 CREATE FUNCTION falukeys.annotate_key(key_id text, description text DEFAULT NULL, saved_in text DEFAULT NULL,
 	meta jsonb DEFAULT NULL) RETURNS void
@@ -144,7 +144,7 @@ COMMENT ON FUNCTION falukeys.annotate_key IS 'Changes what a key is described by
 CREATE FUNCTION falukeys.roll_key(key_id text, grace interval DEFAULT '0', reveal boolean DEFAULT true,
 	OUT id text, OUT key text)
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_roll';
-COMMENT ON FUNCTION falukeys.roll_key IS 'A new secret for the same key; the old one is invalid from commit, or after a grace of at most 30 days. Say SELECT * FROM. 22023 for a bad grace, 55000 where the key is revoked, compromised, expired, temporary or its workspace closed. Developers of the workspace';
+COMMENT ON FUNCTION falukeys.roll_key IS 'A new secret for the same key; the old one ends at once, or after a grace of at most 30 days. Say SELECT * FROM. 55000 where the key has ended or is temporary. Developers of the workspace';
 
 CREATE FUNCTION falukeys.end_grace(key_id text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_end_grace';
@@ -160,13 +160,13 @@ COMMENT ON FUNCTION falukeys.enable_key(text) IS 'Takes disable_key back. 55000 
 
 CREATE FUNCTION falukeys.revoke_key(key_id text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_revoke';
-COMMENT ON FUNCTION falukeys.revoke_key(text, text) IS 'Ends a key for good, with every secret it had. 22023 for a reason beyond its limit. Waits 2 seconds at most for a transaction of someone with fewer rights, and then ends it. Developers of the workspace, and operators';
+COMMENT ON FUNCTION falukeys.revoke_key(text, text) IS 'Ends a key for good, with every secret that it had. 22023 for a reason beyond its limit. Developers of the workspace, and operators';
 
 CREATE FUNCTION falukeys.set_key_validity(key_id text, not_before timestamptz DEFAULT NULL,
 	expires_at timestamptz DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_set_validity';
-COMMENT ON FUNCTION falukeys.set_key_validity IS 'Sets from when and until when a key is valid; NULL leaves as it is, -infinity as not_before or infinity as expires_at is no bound. 22023 for the reverse and where there is nothing between, 55000 where the key has expired. Developers of the workspace';
+COMMENT ON FUNCTION falukeys.set_key_validity IS 'From when and until when a key is valid. NULL leaves as it is, -infinity and infinity are no bound. 22023 where nothing is between, 55000 once expired. Developers of the workspace';
 
 CREATE FUNCTION falukeys.purge_keys(older_than interval) RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lifecycle_purge';
-COMMENT ON FUNCTION falukeys.purge_keys(interval) IS 'Drops the temporary keys that ended longer ago, and answers how many; their digests stay taken; those that are just being changed are left to the next purge. 22023 for a negative interval. Superusers and operators';
+COMMENT ON FUNCTION falukeys.purge_keys(interval) IS 'Drops the temporary keys that ended longer ago; how many. Their digests stay taken. 22023 for a negative interval. Superusers and operators';

@@ -4,7 +4,7 @@
 CREATE FUNCTION falukeys_internal.unflushed_usage(key_id text, OUT uses bigint, OUT denials bigint,
 	OUT last_used_at timestamptz, OUT last_client inet, OUT last_retired_at timestamptz)
 	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'usage_unflushed';
-COMMENT ON FUNCTION falukeys_internal.unflushed_usage(text) IS 'What was counted of a key on this server and is not in key_usage yet. All NULL where memory holds nothing of it, and for a key that the caller may not see. Anyone, of the keys of their workspaces';
+COMMENT ON FUNCTION falukeys_internal.unflushed_usage(text) IS 'What was counted of a key here and is not in key_usage yet; NULLs where there is nothing, and for a key that the caller may not see. Anyone';
 
 -- OFFSET 0: a row a key is looked up by its index.  Without statistics the planner
 -- takes a workspace for larger than it is, and would read the whole table.

@@ -77,15 +77,15 @@ INSERT INTO falukeys.mode_settings VALUES
 
 CREATE FUNCTION falukeys.create_workspace(name text, administrator regrole DEFAULT NULL) RETURNS text
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_create';
-COMMENT ON FUNCTION falukeys.create_workspace(text, regrole) IS 'Creates a workspace with its public and secret test key; name for people, administrator its first member; its id. 22023 for an empty or too long name or an unknown role, 42501 for an operator that names itself. Superusers and operators';
+COMMENT ON FUNCTION falukeys.create_workspace(text, regrole) IS 'Creates a workspace with its test pair, and answers its id; administrator is its first member. 42501 for an operator that names itself. Superusers and operators';
 
 CREATE FUNCTION falukeys.approve_workspace(workspace text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_approve';
-COMMENT ON FUNCTION falukeys.approve_workspace(text) IS 'Approves a pending workspace, which gets its live pair, the secret sealed until its first reveal; a NOTICE where it was approved already, 55000 where it is suspended or closed. Superusers and operators';
+COMMENT ON FUNCTION falukeys.approve_workspace(text) IS 'Gives a pending workspace its live pair, the secret sealed until its first reveal. 55000 where it is suspended or closed. Superusers and operators';
 
 CREATE FUNCTION falukeys.suspend_workspace(workspace text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_suspend';
-COMMENT ON FUNCTION falukeys.suspend_workspace(text, text) IS 'Live keys of the workspace are refused until resume_workspace; test keys work; 22023 for a reason beyond its limit, 55000 where it is closed. Waits 2 seconds at most for a transaction of someone with fewer rights, and then ends it. Superusers and operators';
+COMMENT ON FUNCTION falukeys.suspend_workspace(text, text) IS 'Live keys of the workspace are refused until resume_workspace; test keys work. 55000 where it is closed. Superusers and operators';
 
 CREATE FUNCTION falukeys.resume_workspace(workspace text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_resume';
@@ -93,7 +93,7 @@ COMMENT ON FUNCTION falukeys.resume_workspace(text) IS 'Restores the state that 
 
 CREATE FUNCTION falukeys.close_workspace(workspace text, reason text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_close';
-COMMENT ON FUNCTION falukeys.close_workspace(text, text) IS 'Every key of the workspace is refused, for good; a NOTICE where it is closed already, 22023 for a reason beyond its limit. Waits 2 seconds at most for a transaction of someone with fewer rights, and then ends it. Superusers and operators';
+COMMENT ON FUNCTION falukeys.close_workspace(text, text) IS 'Every key of the workspace is refused, for good. A NOTICE where it is closed already. Superusers and operators';
 
 CREATE FUNCTION falukeys.describe_workspace(workspace text, name text DEFAULT NULL, meta jsonb DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_describe';
@@ -101,7 +101,7 @@ COMMENT ON FUNCTION falukeys.describe_workspace(text, text, jsonb) IS 'Sets the 
 
 CREATE FUNCTION falukeys.add_member(workspace text, member regrole, role falukeys.workspace_role) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_add_member';
-COMMENT ON FUNCTION falukeys.add_member(text, regrole, falukeys.workspace_role) IS 'Adds a database role to a workspace, or changes what it may do there; 22023 for an unknown role, 55000 where it would demote the last administrator. Administrators of the workspace, managers and superusers';
+COMMENT ON FUNCTION falukeys.add_member(text, regrole, falukeys.workspace_role) IS 'Adds a role to a workspace, or changes what it may do there. 22023 for an unknown role, 55000 where it would demote the last administrator. Administrators of the workspace';
 
 CREATE FUNCTION falukeys.remove_member(workspace text, member regrole) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'workspaces_remove_member';
