@@ -62,6 +62,9 @@ SELECT attrelid::regclass, attname
  WHERE attnum > 0 AND NOT attisdropped AND type NOT IN ('sequence', 'index')
    AND coalesce(col_description(attrelid, attnum), '') = ''
  ORDER BY attrelid::regclass::text, attnum;
+-- Those of functions are two lines of \df+ at most.
+SELECT objid::regprocedure, length(obj_description(objid, 'pg_proc')) FROM member
+ WHERE classid = 'pg_proc'::regclass AND length(obj_description(objid, 'pg_proc')) > 200 ORDER BY 1;
 
 --
 -- The functions that are to be called, with arguments by name and their defaults
