@@ -16,14 +16,88 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-f
 SHLIB_LINK = -Wl,-Bsymbolic -lcrypto -lz
 
 # The parts of the install script, in the order in which they build on each other.
-SQL_PARTS = preamble apikey workspaces keys restrictions vault rotation events access guards \
-	verify client_address identity isolation request lifecycle usage dashboard finish
+SQL_PARTS = \
+	preamble \
+	apikey \
+	workspaces \
+	keys \
+	restrictions \
+	vault \
+	rotation \
+	events \
+	access \
+	guards \
+	verify \
+	client_address \
+	identity \
+	isolation \
+	request \
+	lifecycle \
+	usage \
+	dashboard \
+	finish
 EXTENSION_SCRIPT = sql/falukeys--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SCRIPT)
 
 # Named one by one: a wildcard would run the install script.
-REGRESS = install default_privileges apikey generation workspaces describing keys lifecycle restrictions verify client_address columns freshness hints garbage vault master_key events recording errors messages limits guards leaks usage dashboard lists access visibility acting_in labels access_matrix attacks lookalikes identity assume_key top_level minting isolation request caches
-ISOLATION = reveals reveal_roll rolls roll_readers restrict_readers revoke_loop import_roll administrators approvals wait_for_key rewrites premade probing membership purge
+REGRESS = \
+	install \
+	default_privileges \
+	apikey \
+	generation \
+	workspaces \
+	describing \
+	keys \
+	lifecycle \
+	restrictions \
+	verify \
+	client_address \
+	columns \
+	freshness \
+	hints \
+	garbage \
+	vault \
+	master_key \
+	events \
+	recording \
+	errors \
+	messages \
+	limits \
+	guards \
+	leaks \
+	usage \
+	dashboard \
+	lists \
+	access \
+	visibility \
+	acting_in \
+	labels \
+	access_matrix \
+	attacks \
+	lookalikes \
+	identity \
+	assume_key \
+	top_level \
+	minting \
+	isolation \
+	request \
+	caches
+ISOLATION = \
+	reveals \
+	reveal_roll \
+	rolls \
+	roll_readers \
+	restrict_readers \
+	revoke_loop \
+	import_roll \
+	administrators \
+	approvals \
+	wait_for_key \
+	rewrites \
+	premade \
+	probing \
+	membership \
+	purge
 TAP_TESTS = 1
 
 EXTRA_CLEAN = $(EXTENSION_SCRIPT) unit/key_format_test unit/key_text_test unit/key_format_fuzz
