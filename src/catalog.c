@@ -96,57 +96,47 @@ watch_invalidations(void)
  * none arrive might never end: with debug_discard_caches each look-up causes
  * some.
  */
-static void
-remember_relations(void)
+static bool
+remember_relations(bool missing_ok)
 {
 	uint64		now = generation;
-	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, false);
+	Oid			schema;
 
+	watch_invalidations();
+	schema = get_namespace_oid(CATALOG_SCHEMA, missing_ok);
+	if (!OidIsValid(schema))
+		return false;
 	for (int i = 0; i < CATALOG_RELATIONS; i++)
 	{
 		relations[i] = get_relname_relid(relation_names[i], schema);
-		if (!OidIsValid(relations[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_TABLE),
-					 errmsg("relation \"%s.%s\" does not exist",
-							CATALOG_SCHEMA, relation_names[i]),
-					 errhint("Is the extension falukeys installed in this database?")));
+		if (OidIsValid(relations[i]))
+			continue;
+		if (missing_ok)
+			return false;
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" does not exist",
+						CATALOG_SCHEMA, relation_names[i]),
+				 errhint("Is the extension falukeys installed in this database?")));
 	}
 	remembered_at = now;
+	return true;
 }
 
 Oid
 catalog_relation(CatalogRelation which)
 {
 	if (unlikely(remembered_at != generation))
-	{
-		watch_invalidations();
-		remember_relations();
-	}
+		(void) remember_relations(false);
 	return relations[which];
-}
-
-static bool
-relations_exist(void)
-{
-	Oid			schema = get_namespace_oid(CATALOG_SCHEMA, true);
-
-	if (!OidIsValid(schema))
-		return false;
-	for (int i = 0; i < CATALOG_RELATIONS; i++)
-	{
-		if (!OidIsValid(get_relname_relid(relation_names[i], schema)))
-			return false;
-	}
-	return true;
 }
 
 Oid
 catalog_find_relation(CatalogRelation which)
 {
-	if (unlikely(remembered_at != generation) && !relations_exist())
+	if (unlikely(remembered_at != generation) && !remember_relations(true))
 		return InvalidOid;
-	return catalog_relation(which);
+	return relations[which];
 }
 
 uint64

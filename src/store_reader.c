@@ -50,6 +50,9 @@ static const CatalogRelation tables[] = {
 	CATALOG_SEALED_SECRETS,
 };
 
+/* The catalog's generation when a table was last opened under a lock */
+static uint64 opened_at[CATALOG_RELATIONS];
+
 /*
  * False where the table is gone.  After waiting for the lock, its name may
  * belong to another table.
@@ -231,6 +234,16 @@ store_scan_key(ScanKey key, Relation index, int column, Datum value)
 	}
 }
 
+/* The lock is taken here, or held already with NoLock. */
+static Relation
+open_table(CatalogRelation which, LOCKMODE lock)
+{
+	Relation	table = table_open(catalog_relation(which), lock);
+
+	opened_at[which] = catalog_current();
+	return table;
+}
+
 /* By the first columns of the index; without values, all rows */
 void
 store_scan_open(StoreScan *scan, Snapshot snapshot, CatalogRelation table,
@@ -239,7 +252,7 @@ store_scan_open(StoreScan *scan, Snapshot snapshot, CatalogRelation table,
 	ScanKeyData keys[SCAN_COLUMNS];
 
 	Assert(count <= SCAN_COLUMNS);
-	scan->table = table_open(catalog_relation(table), lock);
+	scan->table = open_table(table, lock);
 	/* REINDEX CONCURRENTLY exchanges indexes, but not under our lock. */
 	scan->index = index_open(catalog_relation(index), AccessShareLock);
 	scan->slot = table_slot_create(scan->table, NULL);
@@ -262,7 +275,7 @@ open_reader_scan(StoreScan *scan, StoreReader *reader, CatalogRelation table,
 Relation
 store_open_table(StoreReader *reader, CatalogRelation which)
 {
-	return lock_at_once(reader, which) ? table_open(catalog_relation(which), NoLock) : NULL;
+	return lock_at_once(reader, which) ? open_table(which, NoLock) : NULL;
 }
 
 Relation
@@ -270,7 +283,9 @@ store_peek_table(CatalogRelation which)
 {
 	Oid			table = catalog_find_relation(which);
 
-	return OidIsValid(table) ? RelationIdGetRelation(table) : NULL;
+	if (!OidIsValid(table) || opened_at[which] != catalog_current())
+		return NULL;
+	return RelationIdGetRelation(table);
 }
 
 /* For verification: false where the table is not to be had */

@@ -89,11 +89,13 @@ extern Relation store_open_table(StoreReader *reader, CatalogRelation which);
 
 /*
  * The table without a lock, to read a page that is in memory already; to be
- * closed with RelationClose.  Rewrites that ended before the reader began are
- * known here: whoever changes a rewritten row waits for the lock of the
- * rewriter, whose invalidation is sent before it is released.  A rewrite that
- * ends later leaves the old pages as they are, and the snapshot still decides
- * what is visible in them.
+ * closed with RelationClose.  NULL where it may have changed since it was last
+ * opened under a lock: to learn how it is now, the server reads its catalogs,
+ * and fails where others change them meanwhile.  Rewrites that ended before the
+ * reader began are known here: whoever changes a rewritten row waits for the
+ * lock of the rewriter, whose invalidation is sent before it is released.  A
+ * rewrite that ends later leaves the old pages as they are, and the snapshot
+ * still decides what is visible in them.
  */
 extern Relation store_peek_table(CatalogRelation which);
 
