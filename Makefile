@@ -60,6 +60,7 @@ REGRESS = \
 	master_key \
 	events \
 	recording \
+	key_changes \
 	errors \
 	messages \
 	limits \

@@ -78,7 +78,7 @@ SELECT proname, pg_get_function_arguments(oid) AS arguments, pg_get_function_res
 SELECT attname, atttypid::regtype FROM pg_attribute
  WHERE attrelid = (SELECT typrelid FROM pg_type WHERE oid = 'falukeys.verdict'::regtype) ORDER BY attnum;
 SELECT table_name, string_agg(column_name, ', ' ORDER BY ordinal_position) AS columns
-  FROM information_schema.columns WHERE table_schema = 'falukeys' AND table_name IN ('dashboard', 'event_log', 'workspace_list', 'member_list', 'permission_list') GROUP BY 1 ORDER BY 1;
+  FROM information_schema.columns WHERE table_schema = 'falukeys' AND table_name IN ('dashboard', 'event_log', 'key_changes', 'workspace_list', 'member_list', 'permission_list') GROUP BY 1 ORDER BY 1;
 \pset footer on
 \pset format aligned
 
@@ -89,8 +89,8 @@ SELECT p.oid::regprocedure, provolatile, proparallel, proisstrict
        CASE WHEN proname ~ '^apikey_' OR proname IN ('kind_of', 'mode_of', 'redacted', 'is_well_formed', 'redact', 'client_address') THEN ('i'::"char", 's'::"char", true)
             WHEN proname ~ '^current_|^isolated' THEN ('s'::"char", 'r'::"char", false)
             WHEN proname ~ '^(verifier|operator|manager|delegate)_access$' THEN ('s'::"char", 's'::"char", false)
-            WHEN proname IN ('sees_every_workspace', 'acting_workspace') THEN ('s'::"char", 's'::"char", false)
-            WHEN proname IN ('unflushed_usage', 'own_workspaces', 'own_usage', 'own_keys', 'own_events', 'own_workspace_list', 'own_members', 'sees_a_workspace') THEN ('s'::"char", 'u'::"char", false)
+            WHEN proname IN ('sees_every_workspace', 'acting_workspace', 'sees_every_key_change', 'key_changes_workspace') THEN ('s'::"char", 's'::"char", false)
+            WHEN proname IN ('unflushed_usage', 'own_workspaces', 'own_usage', 'own_keys', 'own_events', 'own_key_changes', 'own_workspace_list', 'own_members', 'sees_a_workspace') THEN ('s'::"char", 'u'::"char", false)
             ELSE ('v'::"char", 'u'::"char", false) END
  ORDER BY 1;
 -- None runs as its owner, or in a language that is not the server's own.
@@ -124,13 +124,14 @@ SELECT count(*) AS privileges_of_roles FROM privilege WHERE grantee <> 0;
 SELECT identity, privilege_type FROM privilege
  WHERE (type <> 'function' AND type <> 'type' AND (identity, privilege_type) NOT IN
         (('falukeys', 'USAGE'), ('falukeys_internal', 'USAGE'), ('falukeys.dashboard', 'SELECT'), ('falukeys.event_log', 'SELECT'), ('falukeys_internal.visible_workspaces', 'SELECT'), ('falukeys.usage', 'SELECT'), ('falukeys.attention', 'SELECT'),
-		('falukeys.workspace_list', 'SELECT'), ('falukeys.member_list', 'SELECT'), ('falukeys.permission_list', 'SELECT')))
+		('falukeys.key_changes', 'SELECT'), ('falukeys.workspace_list', 'SELECT'), ('falukeys.member_list', 'SELECT'), ('falukeys.permission_list', 'SELECT')))
     OR (type = 'function' AND function !~ '^apikey_' AND function <> ALL ('{kind_of,mode_of,redacted,is_well_formed,redact,find_keys,
 	create_key,create_temporary_key,import_key,import_key_digest,reveal_key,roll_key,end_grace,disable_key,enable_key,revoke_key,wait_for_key,
 	restrict_key,clear_permissions,clear_networks,annotate_key,set_key_validity,purge_keys,report_compromised_key,add_member,remove_member,
 	current_key_id,current_workspace_id,current_key_kind,current_key_mode,current_key_allows,current_mode_settings,require_permission,
 	deauthenticate,current_key_objects,isolated,isolated_object,isolate_table,release_table,unflushed_usage,health,describe_workspace,
-	sees_every_workspace,own_workspaces,own_usage,own_keys,own_events,acting_workspace,sees_a_workspace,own_workspace_list,own_members}'))
+	sees_every_workspace,own_workspaces,own_usage,own_keys,own_events,acting_workspace,sees_a_workspace,own_workspace_list,own_members,
+	sees_every_key_change,key_changes_workspace,own_key_changes}'))
  ORDER BY 1, 2;
 -- What section by section is the privilege of a few is refused to others.
 SELECT p.oid::regprocedure FROM pg_proc p

@@ -133,6 +133,8 @@ INSERT INTO visibility.question VALUES
 	('SELECT FROM falukeys.usage WHERE workspace_id = %L', :'foreign', :'missing'),
 	('SELECT FROM falukeys.event_log WHERE key_id = %L', :'foreign_key', :'missing_key'),
 	('SELECT FROM falukeys.event_log WHERE workspace_id = %L', :'foreign', :'missing'),
+	('SELECT FROM falukeys.key_changes WHERE key_id = %L', :'foreign_key', :'missing_key'),
+	('SELECT FROM falukeys.key_changes WHERE workspace_id = %L', :'foreign', :'missing'),
 	('SELECT FROM falukeys.event_log WHERE event = %L', 'workspace.approved', 'workspace.accepted'),
 	('SELECT FROM falukeys_internal.visible_workspaces WHERE id = %L', :'foreign', :'missing'),
 	('SELECT FROM falukeys.dashboard WHERE waits_for_reveal AND workspace_id = %L', :'foreign', :'missing'),
@@ -152,11 +154,12 @@ SELECT query, bool_and(visibility.plan(role, query, existing) = visibility.plan(
 FROM visibility.question, unnest('{tenant,member,nobody,verifier}'::text[]) AS role
 -- A member knows what workspace it is in, and who else is; and whoever is in one, the permissions.
 WHERE (role <> 'member' OR query !~ 'workspace_list|member_list|own_members') AND (role IN ('nobody', 'verifier') OR query !~ 'permission_list')
+	AND (role <> 'verifier' OR query !~ 'key_changes') -- which are a verifier's
 GROUP BY query ORDER BY query COLLATE "C";
 -- Narrowed to one, they all see what there is of it, or of nothing.
 SELECT bool_and(visibility.plan(role, query, existing) = visibility.plan(role, query, missing)) AS same
 FROM (SELECT set_config('falukeys.acting_in', :'own', false) OFFSET 0) AS narrowed, visibility.question, unnest('{tenant,member,nobody,verifier}'::text[]) AS role
-WHERE role IN ('nobody', 'verifier') OR query !~ 'permission_list';
+WHERE (role IN ('nobody', 'verifier') OR query !~ 'permission_list') AND (role <> 'verifier' OR query !~ 'key_changes');
 RESET falukeys.acting_in;
 -- Nor does it tell whether what one is narrowed to is there.
 CREATE FUNCTION visibility.narrowed(role text, view text, workspace text) RETURNS text LANGUAGE plpgsql AS $$
@@ -166,7 +169,8 @@ BEGIN
 END $$;
 SELECT oid::regclass AS view, bool_and(visibility.narrowed(role, oid::regclass::text, :'foreign') = visibility.narrowed(role, oid::regclass::text, :'missing')) AS same
 FROM pg_class, unnest('{tenant,nobody,verifier}'::text[]) AS role
-WHERE relnamespace = 'falukeys'::regnamespace AND relkind = 'v' AND has_table_privilege('regress_falukeys_nobody', oid, 'SELECT') GROUP BY oid ORDER BY oid::regclass::text COLLATE "C";
+WHERE relnamespace = 'falukeys'::regnamespace AND relkind = 'v' AND has_table_privilege('regress_falukeys_nobody', oid, 'SELECT')
+	AND (role <> 'verifier' OR relname <> 'key_changes') GROUP BY oid ORDER BY oid::regclass::text COLLATE "C";
 SELECT function, bool_and(visibility.reads(role, format(call, :'foreign_key', :'foreign')) = visibility.reads(role, format(call, :'missing_key', :'missing'))) AS same
 FROM (SELECT set_config('falukeys.acting_in', :'own', false) OFFSET 0) AS narrowed, visibility.call, unnest('{tenant,member,nobody,verifier,operator}'::text[]) AS role
 GROUP BY function HAVING NOT bool_and(visibility.reads(role, format(call, :'foreign_key', :'foreign')) = visibility.reads(role, format(call, :'missing_key', :'missing')));

@@ -42,6 +42,8 @@ static const char *const level_functions[] = {
 PG_FUNCTION_INFO_V1(access_sees_every);
 PG_FUNCTION_INFO_V1(access_acting_workspace);
 PG_FUNCTION_INFO_V1(access_sees_a_workspace);
+PG_FUNCTION_INFO_V1(access_sees_key_changes);
+PG_FUNCTION_INFO_V1(access_key_changes_workspace);
 PG_FUNCTION_INFO_V1(access_level_marker);
 PG_FUNCTION_INFO_V1(access_grant);
 PG_FUNCTION_INFO_V1(access_revoke);
@@ -65,6 +67,12 @@ static bool
 sees_every_workspace(Oid role)
 {
 	return access_has_level(role, ACCESS_OPERATOR) || access_has_level(role, ACCESS_MANAGER);
+}
+
+bool
+access_sees_every_key_change(Oid role)
+{
+	return access_has_level(role, ACCESS_VERIFIER) || sees_every_workspace(role);
 }
 
 /*
@@ -478,6 +486,22 @@ Datum
 access_sees_a_workspace(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(access_sees_permissions(GetUserId()));
+}
+
+Datum
+access_sees_key_changes(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!acting_in_is_set() && access_sees_every_key_change(GetUserId()));
+}
+
+Datum
+access_key_changes_workspace(PG_FUNCTION_ARGS)
+{
+	text	   *workspace = acting_in_workspace();
+
+	if (workspace == NULL || !access_sees_every_key_change(GetUserId()))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(workspace);
 }
 
 void

@@ -33,6 +33,9 @@ typedef enum AccessNeed
 
 extern bool access_has_level(Oid role, AccessLevel level);
 
+/* Someone who verifies may be told which keys were changed, as one who sees every workspace. */
+extern bool access_sees_every_key_change(Oid role);
+
 /*
  * As a text[], the workspaces in which current_user has what it needs as a
  * member; none for roles that see every workspace.

@@ -42,6 +42,13 @@ CREATE FUNCTION falukeys_internal.sees_a_workspace() RETURNS boolean
 	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'access_sees_a_workspace';
 COMMENT ON FUNCTION falukeys_internal.sees_a_workspace() IS 'Does the caller see any workspace, as a member of whatever role or as one who sees all? Anyone';
 
+CREATE FUNCTION falukeys_internal.sees_every_key_change() RETURNS boolean
+	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'access_sees_key_changes';
+COMMENT ON FUNCTION falukeys_internal.sees_every_key_change() IS 'Is the caller a superuser, a verifier, an operator or a manager, and falukeys.acting_in not set? Anyone';
+CREATE FUNCTION falukeys_internal.key_changes_workspace() RETURNS text
+	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'access_key_changes_workspace';
+COMMENT ON FUNCTION falukeys_internal.key_changes_workspace() IS 'What falukeys.acting_in is, for who would see every key change without it. Anyone';
+
 CREATE FUNCTION falukeys_internal.own_workspaces() RETURNS SETOF text
 	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dashboard_own_workspaces';
 COMMENT ON FUNCTION falukeys_internal.own_workspaces() IS 'The workspaces whose keys the caller may see as a member; none for who sees every workspace. Anyone';

@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "executor/tstoreReceiver.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
@@ -23,6 +24,7 @@ PG_FUNCTION_INFO_V1(dashboard_own_keys);
 PG_FUNCTION_INFO_V1(dashboard_own_events);
 PG_FUNCTION_INFO_V1(dashboard_own_workspace_list);
 PG_FUNCTION_INFO_V1(dashboard_own_members);
+PG_FUNCTION_INFO_V1(dashboard_own_key_changes);
 
 /*
  * The first parameter of the query has the workspaces in which the caller has
@@ -104,4 +106,13 @@ Datum
 dashboard_own_members(PG_FUNCTION_ARGS)
 {
 	return own_rows(fcinfo, ACCESS_MEMBER, "SELECT * FROM falukeys_internal.every_member WHERE workspace_id = ANY ($1)");
+}
+
+Datum
+dashboard_own_key_changes(PG_FUNCTION_ARGS)
+{
+	if (!access_sees_every_key_change(GetUserId()))
+		return own_rows(fcinfo, ACCESS_DEVELOPER, "SELECT * FROM falukeys_internal.every_key_change WHERE workspace_id = ANY ($1)");
+	InitMaterializedSRF(fcinfo, 0);
+	return (Datum) 0;
 }

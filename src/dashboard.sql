@@ -327,6 +327,41 @@ COMMENT ON VIEW falukeys.permission_list IS 'The catalog of permissions, for who
 COMMENT ON COLUMN falukeys.permission_list.name IS 'Lower-case words joined by dots; messages covers messages.read';
 COMMENT ON COLUMN falukeys.permission_list.description IS 'For people';
 
+-- A bulk of restrictions that is only counted has neither key nor workspace.
+CREATE VIEW falukeys_internal.every_key_change AS
+	SELECT e.id AS event_id, e.at, e.event, e.key_id, e.workspace_id
+	FROM falukeys.events AS e
+	WHERE e.event OPERATOR(pg_catalog.=) ANY ('{key.rolled,key.grace_ended,key.restricted,key.validity_changed,key.disabled,key.enabled,key.revoked,key.compromised,workspace.approved,workspace.suspended,workspace.resumed,workspace.closed}');
+COMMENT ON VIEW falukeys_internal.every_key_change IS 'What the view key_changes shows, of every workspace; no one''s but its owner''s';
+COMMENT ON COLUMN falukeys_internal.every_key_change.event_id IS 'As in key_changes';
+COMMENT ON COLUMN falukeys_internal.every_key_change.at IS 'As in key_changes';
+COMMENT ON COLUMN falukeys_internal.every_key_change.event IS 'As in key_changes';
+COMMENT ON COLUMN falukeys_internal.every_key_change.key_id IS 'As in key_changes';
+COMMENT ON COLUMN falukeys_internal.every_key_change.workspace_id IS 'As in key_changes';
+
+CREATE FUNCTION falukeys_internal.own_key_changes() RETURNS SETOF falukeys_internal.every_key_change
+	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dashboard_own_key_changes';
+COMMENT ON FUNCTION falukeys_internal.own_key_changes() IS 'What the view key_changes shows to members of workspaces. Anyone';
+
+CREATE VIEW falukeys.key_changes WITH (security_barrier) AS
+	SELECT e.event_id, e.at, e.event, e.key_id, e.workspace_id
+	FROM falukeys_internal.every_key_change AS e
+	WHERE (SELECT falukeys_internal.sees_every_key_change())
+	UNION ALL
+	SELECT a.event_id, a.at, a.event, a.key_id, a.workspace_id
+	FROM falukeys_internal.every_key_change AS a
+	WHERE (SELECT falukeys_internal.key_changes_workspace()) IS NOT NULL
+		AND a.workspace_id OPERATOR(pg_catalog.=) (SELECT falukeys_internal.key_changes_workspace())
+	UNION ALL
+	SELECT o.event_id, o.at, o.event, o.key_id, o.workspace_id
+	FROM falukeys_internal.own_key_changes() AS o;
+COMMENT ON VIEW falukeys.key_changes IS 'What changed what keys may do: every change for verifiers, for others those that they may see';
+COMMENT ON COLUMN falukeys.key_changes.event_id IS 'Its number in event_log, also in the notification on channel falukeys';
+COMMENT ON COLUMN falukeys.key_changes.at IS 'When, by the wall clock';
+COMMENT ON COLUMN falukeys.key_changes.event IS 'What: key.revoked, workspace.suspended and so on';
+COMMENT ON COLUMN falukeys.key_changes.key_id IS 'The key; NULL: any key of the workspace';
+COMMENT ON COLUMN falukeys.key_changes.workspace_id IS 'The workspace; NULL with no key either: any key at all';
+
 -- EXPLAIN shows estimates to everyone, and a condition's would tell from the
 -- statistics of a column what is in it. So there are none.
 ALTER TABLE falukeys.workspaces

@@ -28,6 +28,7 @@
 #include "spi_owner.h"
 #include "store.h"
 #include "texts.h"
+#include "two_phase.h"
 
 #define EVENTS_CHANNEL	"falukeys"
 
@@ -35,6 +36,7 @@
 #define EVENTS_MAX_GAP		(INT64CONST(1) << 32)
 
 char	   *events_acting_for = NULL;
+bool		events_notify = true;
 
 /*
  * The table is locked first, since whoever waits for that lock must not hold
@@ -112,6 +114,8 @@ detail_parameter(int details, const EventDetail *detail)
 static void
 announce(int64 id)
 {
+	if (!events_notify)
+		return;
 	if (DatumGetFloat8(DirectFunctionCall1(pg_notification_queue_usage, (Datum) 0)) > 0.5)
 	{
 		ereport(WARNING,
@@ -121,6 +125,7 @@ announce(int64 id)
 		return;
 	}
 	Async_Notify(EVENTS_CHANNEL, psprintf("{\"id\": " INT64_FORMAT "}", id));
+	two_phase_note_announced();
 }
 
 void

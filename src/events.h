@@ -16,8 +16,9 @@ typedef struct EventDetail
 	const char *value;
 } EventDetail;
 
-/* What the client set in falukeys.acting_for */
+/* What the client set in falukeys.acting_for, and in falukeys.notify */
 extern char *events_acting_for;
+extern bool events_notify;
 
 /* May an event that is put there by hand, or restored, have this number? */
 extern bool events_may_have(int64 id);

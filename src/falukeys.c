@@ -52,6 +52,11 @@ _PG_init(void)
 							   &acting_in, "",
 							   PGC_USERSET, 0, acting_in_check, NULL, NULL);
 	acting_in_is_defined();
+	DefineCustomBoolVariable("falukeys.notify",
+							 "Announces each event at commit on the channel falukeys.",
+							 "Off, a transaction that changes keys can be prepared for two-phase commit.",
+							 &events_notify, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("falukeys.max_standby_lag",
 							"How far a standby may be behind its primary and still verify keys.",
 							"Beyond it, and when cut off for longer, it answers stale_standby. 0: however far.",

@@ -40,6 +40,7 @@
 #include "precedence.h"
 #include "spi_owner.h"
 #include "store.h"
+#include "two_phase.h"
 
 #define HOLD_UP_LIMIT		2000	/* ms; doc/operations.md names it */
 #define PAUSE				20		/* ms */
@@ -94,9 +95,6 @@ static const struct
 	"SELECT FROM falukeys.workspaces WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED"},
 };
 
-/* Does this transaction hold rows for a session that stops may end? */
-static bool holds_for_lesser = false;
-
 /* A background process without a role has all rights. */
 static Rank
 rank_of(Oid role)
@@ -108,30 +106,12 @@ rank_of(Oid role)
 	return access_has_level(role, ACCESS_VERIFIER) ? RANK_VERIFIER : RANK_TENANT;
 }
 
-/* A prepared transaction has no process that could be terminated. */
-static void
-refuse_to_prepare(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_PRE_PREPARE && holds_for_lesser)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("a transaction that changed a key or a workspace cannot be prepared"),
-				 errdetail("It would hold up whoever has to stop the key or the workspace."),
-				 errhint("Commit it, or prepare it as a superuser, an operator or a manager.")));
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		holds_for_lesser = false;
-}
-
+/* By whoever could be terminated for it */
 static void
 note_holding(void)
 {
-	static bool registered = false;
-
-	if (!registered)
-		RegisterXactCallback(refuse_to_prepare, NULL);
-	registered = true;
 	if (rank_of(MyProc->roleId) < RANK_PLATFORM)
-		holds_for_lesser = true;
+		two_phase_note_holding();
 }
 
 /* Terminates each process only once, since it may need a moment to roll back. */

@@ -47,7 +47,8 @@ my %public = map { ($_ => 1) } qw(
   isolate_table release_table isolated isolated_object unflushed_usage deauthenticate require_permission
   current_key_id current_workspace_id current_key_kind current_key_mode current_key_objects
   current_key_allows current_mode_settings
-  sees_every_workspace acting_workspace sees_a_workspace own_workspaces own_keys own_usage own_events own_workspace_list own_members);
+  sees_every_workspace acting_workspace sees_a_workspace own_workspaces own_keys own_usage own_events own_workspace_list own_members
+  sees_every_key_change key_changes_workspace own_key_changes);
 my @functions = split(/\n/, query($node, <<SQL));
 SELECT proname || '|' || has_function_privilege('nobody', oid, 'EXECUTE') FROM pg_proc
  WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) ORDER BY proname
