@@ -26,6 +26,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
@@ -123,6 +124,33 @@ give_locks_back(StoreReader *reader)
 }
 
 /*
+ * Waits for each table with no other one locked, since whoever has it may be
+ * about to lock the others.  False where one is gone.
+ */
+static bool
+lock_tables_apart(StoreReader *reader)
+{
+	CatalogRelation awaited = tables[0];
+
+	for (;;)
+	{
+		int			i = 0;
+
+		if (!lock_table(awaited))
+			return false;
+		note_lock(reader, catalog_find_relation(awaited));
+		reader->missing = false;
+		while (i < lengthof(tables) && lock_at_once(reader, tables[i]))
+			i++;
+		if (i == lengthof(tables))
+			return true;
+		give_locks_back(reader);
+		awaited = tables[i];
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/*
  * Registered, so that it counts as the oldest snapshot, and is released after
  * an error.
  */
@@ -165,7 +193,7 @@ store_reader_begin_anew(StoreReader *reader)
 {
 	UnregisterSnapshot(reader->snapshot);
 	give_locks_back(reader);
-	(void) lock_tables(reader);
+	(void) lock_tables_apart(reader);
 	take_snapshot(reader);
 }
 
