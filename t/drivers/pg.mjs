@@ -158,7 +158,7 @@ const heard = new Promise((resolve) => listener.once('notification', resolve))
 await admin.query('SELECT falukeys.revoke_key($1)', [key.id])
 const { id } = JSON.parse((await heard).payload)
 is(
-	await rows(superuser, 'SELECT event, key_id FROM falukeys.event_log WHERE id = $1', [id]),
+	await rows(listener, 'SELECT event, key_id FROM falukeys.key_changes WHERE event_id = $1', [id]),
 	[{ event: 'key.revoked', key_id: key.id }],
 	'a change is heard of'
 )

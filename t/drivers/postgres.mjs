@@ -120,7 +120,7 @@ await app.listen('falukeys', hear)
 await admin`SELECT falukeys.revoke_key(${key.id})`
 const { id } = JSON.parse(await heard)
 is(
-	await plain(superuser`SELECT event, key_id FROM falukeys.event_log WHERE id = ${id}`),
+	await plain(app`SELECT event, key_id FROM falukeys.key_changes WHERE event_id = ${id}`),
 	[{ event: 'key.revoked', key_id: key.id }],
 	'a change is heard of'
 )

@@ -190,7 +190,7 @@ for notification in listener.notifies():
     event_id = json.loads(notification.payload)["id"]
     break
 check(
-    rows(superuser, "SELECT event, key_id FROM falukeys.event_log WHERE id = %s", [event_id]),
+    rows(listener, "SELECT event, key_id FROM falukeys.key_changes WHERE event_id = %s", [event_id]),
     [("key.revoked", key_id)],
     "a change is heard of",
 )
