@@ -99,6 +99,8 @@ ISOLATION = \
 	probing \
 	membership \
 	purge
+# Specs include what they share.
+ISOLATION_OPTS += --launcher=$(TREE)/scripts/isolationtester
 TAP_TESTS = 1
 
 EXTRA_CLEAN = $(EXTENSION_SCRIPT) unit/key_format_test unit/key_text_test unit/key_format_fuzz
