@@ -147,6 +147,23 @@ EXECUTE ask(:'key');
 EXECUTE ask(:'restricted');
 SELECT code FROM falukeys.verify_key(:'restricted', 'freshness', '192.0.3.1');
 
+-- What a change that is rolled back had made of a workspace is not remembered,
+-- even if somebody's trigger verifies before ours has told of the change.
+CREATE FUNCTION freshness_audit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM falukeys.verify_key(current_setting('freshness.key'));
+	RAISE EXCEPTION 'not today';
+END $$;
+CREATE TRIGGER audit AFTER UPDATE ON falukeys.workspaces FOR EACH ROW WHEN (NEW.state = 'approved') EXECUTE FUNCTION freshness_audit();
+SELECT set_config('freshness.key', :'key', false) IS NOT NULL AS set;
+SELECT falukeys.suspend_workspace(:'workspace');
+SELECT falukeys.resume_workspace(:'workspace');
+EXECUTE ask(:'key');
+DROP TRIGGER audit ON falukeys.workspaces;
+DROP FUNCTION freshness_audit();
+SELECT falukeys.resume_workspace(:'workspace');
+EXECUTE ask(:'key');
+
 -- and under any search_path
 CREATE SCHEMA freshness_hostile;
 CREATE FUNCTION freshness_hostile.equal(text, text) RETURNS boolean LANGUAGE sql AS $$ SELECT true $$;

@@ -12,6 +12,8 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/sinval.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -151,6 +153,18 @@ uint64
 catalog_current(void)
 {
 	return generation;
+}
+
+void
+catalog_announce_change(Oid relation)
+{
+	SharedInvalidationMessage message;
+
+	memset(&message, 0, sizeof(message));
+	message.rc.id = SHAREDINVALRELCACHE_ID;
+	message.rc.dbId = MyDatabaseId;
+	message.rc.relId = relation;
+	SendSharedInvalidMessages(&message, 1);
 }
 
 Oid

@@ -74,6 +74,9 @@ extern uint64 catalog_generation(void);
 /* The same number, without processing invalidations */
 extern uint64 catalog_current(void);
 
+/* Moves the generation of every session now, without waiting for the commit */
+extern void catalog_announce_change(Oid relation);
+
 /* By the letters of KeyParts; '\0' for a label that we do not know */
 extern Oid	catalog_kind_oid(char kind);
 extern Oid	catalog_mode_oid(char mode);

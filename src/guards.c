@@ -255,6 +255,7 @@ guards_invalidate(PG_FUNCTION_ARGS)
 	if (trigger_row_is_update(&row) && !trigger_row_differs(&row, "state") && !trigger_row_differs(&row, "id"))
 		return PointerGetDatum(NULL);
 	CacheInvalidateRelcache(row.trigger->tg_relation);
+	catalog_announce_change(RelationGetRelid(row.trigger->tg_relation));
 	return PointerGetDatum(NULL);
 }
 

@@ -33,7 +33,10 @@ typedef struct CachedWorkspace
 
 /*
  * Workspace states change rarely and are asked at each verification.  A slot
- * is good while no row of workspaces has changed since it was read.
+ * is good while no row of workspaces has changed since it was read.  Who changes
+ * one says so at once, and again with the commit; in between, the row's state is
+ * not remembered.  So none is remembered when the change becomes visible, which
+ * it does a moment before the commit's invalidations are sent.
  */
 static CachedWorkspace workspace_cache[WORKSPACE_CACHE_SIZE];
 
@@ -505,6 +508,20 @@ store_restriction_fits(StoreReader *reader, StoreRestriction which, const KeyFac
 	return found;
 }
 
+/*
+ * False for a row of this transaction, which may yet be rolled back, and for
+ * one that someone has changed and may be committing.
+ */
+static bool
+is_settled(StoreScan *scan)
+{
+	uint16		infomask;
+
+	(void) store_scan_xmax(scan, &infomask);
+	return ((infomask & HEAP_XMAX_INVALID) != 0 || HEAP_XMAX_IS_LOCKED_ONLY(infomask)) &&
+		!TransactionIdIsCurrentTransactionId(store_scan_xmin(scan));
+}
+
 bool
 store_workspace(StoreReader *reader, const text *id, WorkspaceFacts *facts)
 {
@@ -514,6 +531,7 @@ store_workspace(StoreReader *reader, const text *id, WorkspaceFacts *facts)
 
 	facts->state = WORKSPACE_CLOSED;
 	facts->approved = false;
+	facts->settled = false;
 	if (!store_scan_begin_at_once(&scan, reader, CATALOG_WORKSPACES, CATALOG_WORKSPACES_BY_ID,
 								  PointerGetDatum(id)))
 		return false;
@@ -522,6 +540,7 @@ store_workspace(StoreReader *reader, const text *id, WorkspaceFacts *facts)
 	{
 		facts->state = catalog_workspace_state(DatumGetObjectId(store_scan_value(&scan, WORKSPACES_STATE, &null)));
 		facts->approved = !scan_is_null(&scan, WORKSPACES_APPROVED_AT);
+		facts->settled = is_settled(&scan);
 	}
 	store_scan_end(&scan);
 	return found;
@@ -562,7 +581,7 @@ store_workspace_state(StoreReader *reader, const Identifier *id, WorkspaceState 
 	*state = facts.state;
 
 	/* The generation is from before the snapshot was taken. */
-	if (found)
+	if (found && facts.settled)
 	{
 		cached->generation = reader->generation;
 		cached->id = *id;

@@ -46,6 +46,7 @@ typedef struct WorkspaceFacts
 {
 	WorkspaceState state;
 	bool		approved;		/* ever, so that it has live keys */
+	bool		settled;		/* it is committed, and no one is changing it */
 } WorkspaceFacts;
 
 /*

@@ -383,6 +383,15 @@ store_scan_xmax(StoreScan *scan, uint16 *infomask)
 	return xmax;
 }
 
+TransactionId
+store_scan_xmin(StoreScan *scan)
+{
+	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) scan->slot;
+
+	Assert(TTS_IS_BUFFERTUPLE(scan->slot));
+	return HeapTupleHeaderGetXmin(slot->base.tuple->t_data);
+}
+
 void
 store_scan_end(StoreScan *scan)
 {

@@ -77,6 +77,7 @@ extern Datum store_scan_value(StoreScan *scan, int column, bool *null);
 
 /* xmax of the current row of the scan, with the infomask that says what it means */
 extern TransactionId store_scan_xmax(StoreScan *scan, uint16 *infomask);
+extern TransactionId store_scan_xmin(StoreScan *scan);
 extern void store_scan_end(StoreScan *scan);
 
 /*
