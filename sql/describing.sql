@@ -77,6 +77,12 @@ END $$;
 SELECT role, pg_temp.outcome(role, :'workspace') AS own, pg_temp.outcome(role, :'foreign') AS foreign,
 	pg_temp.outcome(role, 'wksp_000000000000000000000000000') AS missing
 FROM unnest('{administrator,developer,member,nobody,verifier,operator,manager}'::text[]) AS role;
+-- Who may not, is told who may.
+SET ROLE regress_falukeys_developer;
+\set VERBOSITY default
+SELECT falukeys.describe_workspace('wksp_000000000000000000000000000', 'x');
+\set VERBOSITY terse
+RESET ROLE;
 SELECT falukeys.close_workspace(:'foreign');
 SELECT pg_temp.outcome('operator', :'foreign');
 

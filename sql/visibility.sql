@@ -253,6 +253,14 @@ SELECT current_setting('enable_seqscan') AS seqscan, current_setting('enable_ind
 RESET enable_seqscan;
 RESET enable_indexscan;
 RESET enable_bitmapscan;
+-- Nor do statistics, such as those from when there were fewer workspaces: as many rows are read as the caller has.
+BEGIN;
+UPDATE pg_class SET reltuples = 2, relpages = 1 WHERE oid = 'falukeys.workspaces'::regclass;
+UPDATE pg_class SET reltuples = 1000000, relpages = 20000 WHERE oid = 'falukeys.keys'::regclass;
+SELECT keys, substring(visibility.reads('tenant', 'SELECT * FROM falukeys.dashboard') FROM 'workspaces_pkey returned (\d+)') AS workspaces FROM visibility.seen('tenant');
+ROLLBACK;
+-- Who is a member only reads no key, not even to count it.
+SELECT role, visibility.reads(role, 'SELECT * FROM falukeys.workspace_list') ~ 'keys_by_workspace scans' AS keys FROM unnest('{tenant,member}'::text[]) AS role;
 -- What is behind the views is no one's.
 SET ROLE regress_falukeys_operator;
 SELECT count(*) FROM falukeys_internal.every_key;

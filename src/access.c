@@ -281,6 +281,8 @@ deny_workspace(const text *id, Oid role, AccessNeed need)
 			 errmsg("permission denied for workspace \"%s\"", argument_shown(id)),
 			 need == ACCESS_ADMINISTRATOR ?
 			 errhint("An administrator of the workspace, or a manager, can do this.") :
+			 need == ACCESS_ADMINISTRATOR_OR_OPERATOR ?
+			 errhint("An administrator of the workspace, an operator or a manager can do this.") :
 			 errhint("Ask an administrator of the workspace to be added to it as a developer.")));
 }
 

@@ -96,10 +96,10 @@ Datum
 dashboard_own_workspace_list(PG_FUNCTION_ARGS)
 {
 	return own_rows(fcinfo, ACCESS_MEMBER,
-					"SELECT id, name, state, created_at, approved_at, suspended_at, closed_at, reason,"
-					" CASE WHEN id = ANY ($2) THEN live_keys END,"
-					" CASE WHEN id = ANY ($2) THEN test_keys END, meta"
-					" FROM falukeys_internal.every_workspace WHERE id = ANY ($1)");
+					"SELECT * FROM falukeys_internal.every_workspace WHERE id = ANY ($2)"
+					" UNION ALL SELECT id, name, state, created_at, approved_at, suspended_at, closed_at, reason,"
+					" NULL, NULL, meta"
+					" FROM falukeys_internal.every_workspace WHERE id = ANY ($1) AND id <> ALL ($2)");
 }
 
 Datum
