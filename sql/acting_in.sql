@@ -163,6 +163,24 @@ END $$;
 SELECT falukeys.create_workspace('Acting in more', 'regress_falukeys_superuser') AS more \gset
 SELECT role, n AS narrowed, s.* FROM unnest('{nobody,member,developer,administrator,verifier,delegate,operator,manager,superuser}'::text[]) WITH ORDINALITY AS r (role, o),
 	(VALUES (1, 'not', ''), (2, 'own', :'own'), (3, 'missing', 'wksp_000000000000000000000000000'), (4, 'none', 'none')) AS t (i, n, narrowed), acting.seen(role, narrowed) AS s ORDER BY o, i;
+-- What changed what keys may do, which a verifier sees too
+SELECT falukeys.roll_key(:'own_key', '1 hour') IS NOT NULL AS own, falukeys.roll_key(:'other_key', '1 hour') IS NOT NULL AS other;
+CREATE FUNCTION acting.changes(role text, narrowed text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	changes text;
+BEGIN
+	PERFORM set_config('falukeys.acting_in', narrowed, true);
+	EXECUTE format('SET LOCAL ROLE %I', 'regress_falukeys_' || role);
+	EXECUTE 'SELECT string_agg(DISTINCT w.name, '' '')
+		FROM falukeys.key_changes JOIN acting.workspace AS w ON w.id = workspace_id' INTO changes;
+	RESET ROLE;
+	PERFORM set_config('falukeys.acting_in', '', true);
+	RETURN changes;
+END $$;
+SELECT role, acting.changes(role, '') AS not_narrowed, acting.changes(role, :'own') AS own,
+	acting.changes(role, 'wksp_000000000000000000000000000') AS missing, acting.changes(role, 'none') AS none
+FROM unnest('{nobody,member,developer,administrator,verifier,delegate,operator,manager,superuser}'::text[])
+	WITH ORDINALITY AS r (role, o) ORDER BY o;
 -- With conditions of the query
 SET falukeys.acting_in = :'own';
 SELECT count(*) FROM falukeys.dashboard WHERE key_id = :'other_key';
@@ -183,7 +201,7 @@ BEGIN
 	RETURN plan;
 END $$;
 SELECT view, acting.plan('SELECT * FROM falukeys.' || view) ~ ('Index (Only )?Scan (using|on) ' || index || ' [^\n]*actual[^\n]*\n *Index Cond: \(+(workspace_id|id) = \(*(\$|InitPlan)') AS by_index
-FROM (VALUES ('dashboard', 'keys_by_workspace'), ('usage', 'keys_by_workspace'), ('event_log', 'events_by_workspace'), ('workspace_list', 'workspaces_pkey'), ('member_list', 'members_pkey')) AS v (view, index);
+FROM (VALUES ('dashboard', 'keys_by_workspace'), ('usage', 'keys_by_workspace'), ('event_log', 'events_by_workspace'), ('key_changes', 'events_by_workspace'), ('workspace_list', 'workspaces_pkey'), ('member_list', 'members_pkey')) AS v (view, index);
 -- Verification and identity are not narrowed: whose a key is, it says itself.
 SELECT code FROM falukeys.verify_key(:'other_secret');
 BEGIN;
