@@ -37,6 +37,18 @@ SELECT falukeys.approve_workspace(:'another'), falukeys.suspend_workspace(:'anot
 SELECT falukeys.resume_workspace(:'another'), falukeys.close_workspace(:'another');
 SELECT c.event, c.key_id = :'key_id' AS the_key, CASE c.workspace_id WHEN :'own' THEN 'own' WHEN :'another' THEN 'another' END AS workspace, c.at = e.at AS at
 FROM falukeys.key_changes AS c JOIN falukeys.event_log AS e ON e.id = event_id WHERE event_id > :start ORDER BY event_id;
+-- A temporary key that another one made ends with it; of that one, the workspace tells.
+SELECT max(id) AS start_of_minted FROM falukeys.events \gset
+BEGIN;
+SELECT id AS minter, key FROM falukeys.create_key(:'own', 'secret', 'test') \gset
+SELECT code FROM falukeys.authenticate(:'key');
+SET LOCAL ROLE regress_falukeys_nobody;
+SELECT key AS minted FROM falukeys.create_temporary_key(:'own', 'test', '{a}') \gset
+RESET ROLE;
+SELECT falukeys.revoke_key(:'minter');
+SELECT v.code, v.workspace_id = c.workspace_id AS workspace, v.key_id = c.key_id AS named
+FROM falukeys.key_changes AS c, falukeys.verify_key(:'minted', object_id => 'a') AS v WHERE event_id > :start_of_minted;
+ROLLBACK;
 -- A bulk that is only counted is of any key.
 SELECT max(id) AS start_of_bulk FROM falukeys.events \gset
 BEGIN;
