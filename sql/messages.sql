@@ -144,6 +144,7 @@ RESET ROLE;
 SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"')$$, 'regress_falukeys_stranger');
 SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'Select "x"', 'Mode', object_column => 'order')$$, 'regress_falukeys_stranger');
 SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'note', 'mode', object_column => 'ctid')$$, 'regress_falukeys_stranger');
+SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys', 'note')$$, 'regress_falukeys_stranger');
 ALTER TABLE messages_test."Odd; table" ADD COLUMN "Select ""x""" text, ADD COLUMN "Mode" falukeys.key_mode, ADD COLUMN "order" text;
 SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'Select "x"', 'Mode', 'messages_test.raed')$$);
 SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'Select "x"', 'Mode', write_permission => 'messages_test.wirte')$$, 'regress_falukeys_stranger');

@@ -372,7 +372,7 @@ refuse_missing(FunctionCallInfo fcinfo, const Target *target)
 		if (get_attnum(target->table, column) != InvalidAttrNumber)
 			continue;
 		appendStringInfo(&commands, "%sADD COLUMN %s %s", missing ? ", " : "",
-						 quote_identifier(column), wanted[i].type);
+						 quote_identifier(argument_shown(cstring_to_text(column))), wanted[i].type);
 		missing = missing ? missing : wanted[i].name;
 	}
 	if (missing != NULL)
