@@ -23,6 +23,20 @@ RESET search_path;
 WITH a AS MATERIALIZED (SELECT valid FROM falukeys.authenticate(:'key')) SELECT valid, falukeys.current_key_kind() FROM a;
 SELECT code FROM (SELECT :'key' AS key FROM generate_series(1, 3)) AS k, LATERAL falukeys.authenticate(key);
 
+-- So it is where the statement changes something, or was prepared.
+CREATE TABLE top_level.log (code text, kind falukeys.key_kind);
+INSERT INTO top_level.log SELECT code, falukeys.current_key_kind() FROM falukeys.authenticate(:'key');
+INSERT INTO top_level.log VALUES ('none') RETURNING (falukeys.authenticate(:'key')).code;
+WITH a AS MATERIALIZED (SELECT code FROM falukeys.authenticate(:'key')) INSERT INTO top_level.log SELECT code FROM a;
+UPDATE top_level.log SET code = a.code FROM falukeys.authenticate(:'key') AS a WHERE log.code = 'none';
+DELETE FROM top_level.log USING falukeys.try_authenticate(:'key') AS a WHERE log.code = a.code;
+CREATE TABLE top_level.made AS SELECT code FROM falukeys.authenticate(:'key');
+PREPARE verified (text) AS SELECT code FROM falukeys.authenticate($1);
+EXECUTE verified (:'key');
+BEGIN;
+EXECUTE verified (:'key');
+COMMIT;
+
 -- but none without an identity,
 SELECT code FROM falukeys.try_authenticate('fskt_toplevelabcdefghijklmno');
 SELECT code FROM falukeys.authenticate('fskt_toplevelabcdefghijklmno');
@@ -103,6 +117,27 @@ BEGIN
 	PERFORM code FROM falukeys.authenticate(key);
 END $$;
 CALL top_level.procedure(:'key');
+CREATE PROCEDURE top_level.go_on(code text) LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE WARNING '% %', code, falukeys.current_key_kind();
+END $$;
+CALL top_level.go_on((falukeys.authenticate(:'key')).code);
+CREATE FUNCTION top_level.inserts(key text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO top_level.log SELECT code FROM falukeys.authenticate(key);
+	RETURN falukeys.current_key_kind();
+END $$;
+SELECT top_level.inserts(:'key');
+CREATE FUNCTION top_level.inserts_in_sql(key text) RETURNS text LANGUAGE sql AS $$
+	INSERT INTO top_level.log SELECT code FROM falukeys.authenticate(key);
+	SELECT falukeys.current_key_kind()::text $$;
+SELECT top_level.inserts_in_sql(:'key');
+CREATE FUNCTION top_level.executes(key text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('EXECUTE verified (%L)', key);
+	RETURN falukeys.current_key_kind();
+END $$;
+SELECT top_level.executes(:'key');
 DO $$ BEGIN PERFORM code FROM falukeys.authenticate(current_setting('top_level.key')); END $$;
 -- PostgREST has a transaction.
 BEGIN;
@@ -114,4 +149,5 @@ COMMIT;
 SELECT 1 / (code <> 'valid')::integer FROM falukeys.authenticate(:'key');
 SELECT falukeys.current_key_id() IS NULL AS nobody;
 
+DEALLOCATE verified;
 DROP SCHEMA top_level CASCADE;

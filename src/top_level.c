@@ -2,18 +2,19 @@
  * top_level.c
  *		Whether a function is called by the client's own statement.
  *
- * What the client sends runs in the unnamed portal, in the memory of that
- * portal's query.  Functions run queries of their own, in other memory, and their
- * cursors have names.  That leaves SQL functions whose body the planner has
- * inlined: a call in such a body has a location in another text.
+ * What the client sends runs in the unnamed portal, or as what it has prepared
+ * in a portal that this one makes, with the executor's state in that portal's own
+ * memory.  Functions run queries of their own in other memory.  That leaves SQL
+ * functions whose body the planner has inlined: a call in such a body has a
+ * location in another text.
  */
 #include "postgres.h"
 
-#include "executor/execdesc.h"
-#include "nodes/execnodes.h"
+#include "nodes/plannodes.h"
 #include "nodes/primnodes.h"
 #include "tcop/pquery.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/portal.h"
 
 #include "catalog.h"
@@ -37,15 +38,37 @@ stands_at(const char *text, int place, Oid function)
 	return begins_with(text, CATALOG_SCHEMA) || begins_with(text, get_func_name(function));
 }
 
+static bool
+is_running(Portal portal, NodeTag utility)
+{
+	PlannedStmt *statement;
+
+	if (portal->status != PORTAL_ACTIVE || list_length(portal->stmts) != 1)
+		return false;
+	statement = linitial_node(PlannedStmt, portal->stmts);
+	return statement->utilityStmt != NULL && nodeTag(statement->utilityStmt) == utility;
+}
+
+/* A procedure that is called goes on to use what its arguments have left. */
+static bool
+is_of_client(Portal portal)
+{
+	Portal		client = GetPortalByName("");
+
+	if (client == NULL)
+		return false;
+	return portal == client ? !is_running(client, T_CallStmt) :
+		!portal->visible && is_running(client, T_ExecuteStmt);
+}
+
 bool
 top_level_call(FunctionCallInfo fcinfo)
 {
 	Portal		portal = ActivePortal;
 	Node	   *call = fcinfo->flinfo->fn_expr;
 
-	return portal != NULL && portal->name[0] == '\0' &&
-		portal->queryDesc != NULL && portal->queryDesc->estate != NULL &&
-		portal->queryDesc->estate->es_query_cxt == fcinfo->flinfo->fn_mcxt &&
+	return portal != NULL && is_of_client(portal) &&
+		MemoryContextGetParent(fcinfo->flinfo->fn_mcxt) == portal->portalContext &&
 		call != NULL && IsA(call, FuncExpr) &&
 		stands_at(portal->sourceText, castNode(FuncExpr, call)->location, fcinfo->flinfo->fn_oid);
 }
