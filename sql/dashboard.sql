@@ -117,6 +117,20 @@ SELECT count(*) FROM falukeys.roll_key(:'going', '5 minutes', reveal => false);
 SELECT old_secret_until IS NOT NULL AS in_grace, waits_for_reveal FROM falukeys.dashboard WHERE key_id = :'going';
 SELECT falukeys.revoke_key(:'going');
 SELECT state, old_secret_until, waits_for_reveal FROM falukeys.dashboard WHERE key_id = :'going';
+-- That holds for one that was disabled before, too, whose state says no more than that.
+SELECT id AS over FROM falukeys.create_key(:'workspace', 'secret', 'live', expires_at => now() + interval '1 hour') \gset
+SELECT count(*) FROM falukeys.roll_key(:'over', '5 minutes', reveal => false);
+SELECT falukeys.disable_key(:'over');
+SELECT state, old_secret_until IS NOT NULL AS in_grace, waits_for_reveal FROM falukeys.dashboard WHERE key_id = :'over';
+SELECT falukeys.set_key_validity(:'over', '2001-01-01', '2001-01-02');
+SELECT state, old_secret_until IS NOT NULL AS in_grace, waits_for_reveal FROM falukeys.dashboard WHERE key_id = :'over';
+BEGIN;
+SELECT id AS stopped FROM falukeys.create_key(:'workspace', 'secret', 'live') \gset
+SELECT count(*) FROM falukeys.roll_key(:'stopped', '5 minutes', reveal => false);
+SELECT falukeys.disable_key(:'stopped');
+SELECT falukeys.close_workspace(:'workspace');
+SELECT state, old_secret_until IS NOT NULL AS in_grace, waits_for_reveal FROM falukeys.dashboard WHERE key_id = :'stopped';
+ROLLBACK;
 SELECT id AS leaked, key AS leaked_key FROM falukeys.create_temporary_key(:'workspace', 'live', '{leaked}') \gset
 SELECT falukeys.report_compromised_key(:'leaked_key') = :'leaked' AS reported;
 SELECT state, compromised_at IS NOT NULL AS compromised, waits_for_reveal, objects FROM falukeys.dashboard WHERE key_id = :'leaked';

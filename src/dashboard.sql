@@ -24,6 +24,9 @@ CREATE VIEW falukeys_internal.every_state AS
 				AND k.mode OPERATOR(pg_catalog.=) 'live' THEN 'workspace_suspended'
 			ELSE 'valid'
 		END AS state,
+		COALESCE(k.compromised_at, k.revoked_at) IS NOT NULL
+			OR COALESCE(k.expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp(), false)
+			OR w.state OPERATOR(pg_catalog.<>) ALL ('{pending,approved,suspended}') AS ended,
 		k.permissions_restricted,
 		k.networks_restricted,
 		k.description,
@@ -56,6 +59,7 @@ COMMENT ON COLUMN falukeys_internal.every_state.mode IS 'As in dashboard';
 COMMENT ON COLUMN falukeys_internal.every_state.secret IS 'As in keys';
 COMMENT ON COLUMN falukeys_internal.every_state.public_key IS 'As in keys';
 COMMENT ON COLUMN falukeys_internal.every_state.state IS 'As in dashboard';
+COMMENT ON COLUMN falukeys_internal.every_state.ended IS 'For good, also where state names what comes before: disabled, for example';
 COMMENT ON COLUMN falukeys_internal.every_state.permissions_restricted IS 'As in keys';
 COMMENT ON COLUMN falukeys_internal.every_state.networks_restricted IS 'As in keys';
 COMMENT ON COLUMN falukeys_internal.every_state.description IS 'As in dashboard';
@@ -92,14 +96,12 @@ CREATE VIEW falukeys_internal.every_key AS
 		COALESCE(u.uses, 0) OPERATOR(pg_catalog.+) COALESCE(m.uses, 0) AS uses,
 		k.expires_at,
 		k.not_before,
-		CASE WHEN o.valid_until IS NOT NULL
-			AND k.state OPERATOR(pg_catalog.<>) ALL ('{compromised,revoked,expired,workspace_closed}') THEN
-			LEAST(o.valid_until, k.expires_at)
+		CASE WHEN o.valid_until IS NOT NULL AND NOT k.ended THEN LEAST(o.valid_until, k.expires_at)
 		END AS old_secret_until,
 		COALESCE(k.compromised_at, o.compromised_at) AS compromised_at,
 		COALESCE(s.revealed_at OPERATOR(pg_catalog.=) 'infinity', false)
 			AND k.kind OPERATOR(pg_catalog.=) 'secret' AND k.mode OPERATOR(pg_catalog.=) 'live'
-			AND k.state OPERATOR(pg_catalog.<>) ALL ('{compromised,revoked,expired,workspace_closed}') AS waits_for_reveal,
+			AND NOT k.ended AS waits_for_reveal,
 		k.parent_key_id,
 		CASE WHEN k.kind OPERATOR(pg_catalog.=) 'temporary' THEN ARRAY(
 			SELECT b.object_id FROM falukeys.key_objects AS b
