@@ -49,12 +49,15 @@ SELECT falukeys.revoke_key(:'minter');
 SELECT v.code, v.workspace_id = c.workspace_id AS workspace, v.key_id = c.key_id AS named
 FROM falukeys.key_changes AS c, falukeys.verify_key(:'minted', object_id => 'a') AS v WHERE event_id > :start_of_minted;
 ROLLBACK;
--- A bulk that is only counted is of any key.
+-- A bulk that is only counted is of any key of the workspace, whose members see it, too.
 SELECT max(id) AS start_of_bulk FROM falukeys.events \gset
 BEGIN;
 INSERT INTO falukeys.keys (workspace_id, secret) SELECT :'own', falukeys.apikey_of('fskt_' || md5('changes' || i)) FROM generate_series(1, 1001) AS i;
 INSERT INTO falukeys.key_permissions SELECT id, 'changes' FROM falukeys.keys WHERE workspace_id = :'own' AND imported;
 SELECT event, count(*), count(key_id) AS keys, count(workspace_id) AS workspaces FROM falukeys.key_changes WHERE event_id > :start_of_bulk GROUP BY event;
+SET LOCAL falukeys.acting_in = :'own';
+SET LOCAL ROLE regress_falukeys_tenant;
+SELECT count(*), count(key_id) AS keys FROM falukeys.key_changes WHERE event_id > :start_of_bulk AND workspace_id = :'own';
 ROLLBACK;
 
 -- Who sees which

@@ -253,17 +253,36 @@ read_changed(const Trigger *trigger, bool inserted)
 						 parameter_timestamp(GetCurrentTransactionStartTimestamp()));
 }
 
+/* The other keys, counted by workspace or, where that is NULL, in all */
+static uint64
+count_rest(const char *workspace, int limit, bool inserted)
+{
+	return SPI_OWNER_RUN(psprintf("SELECT %s, count(*)::text FROM (SELECT DISTINCT key_id FROM changed"
+								  " WHERE NOT $1 OR added_at = $2 ORDER BY key_id OFFSET %d) AS rest"
+								  " LEFT JOIN falukeys.keys ON id = key_id GROUP BY 1 ORDER BY 1 LIMIT %d",
+								  workspace, RECORDING_MAX_EVENTS, limit),
+						 parameter_boolean(inserted),
+						 parameter_timestamp(GetCurrentTransactionStartTimestamp()));
+}
+
+/* The members of each workspace are to see that keys of theirs were changed. */
 static void
 record_rest(bool inserted)
 {
-	bool		null;
+	uint64		count = count_rest("workspace_id", RECORDING_MAX_EVENTS + 1, inserted);
+	SPITupleTable *rest;
 
-	SPI_OWNER_RUN("SELECT (count(DISTINCT key_id) - $3)::text FROM changed WHERE NOT $1 OR added_at = $2",
-				  parameter_boolean(inserted),
-				  parameter_timestamp(GetCurrentTransactionStartTimestamp()),
-				  (Parameter) {INT8OID, Int64GetDatum(RECORDING_MAX_EVENTS), false});
-	EVENTS_RECORD("key.restricted", NULL, NULL,
-				  {"count", text_to_cstring(DatumGetTextPP(spi_owner_result(1, &null)))});
+	if (count > RECORDING_MAX_EVENTS)
+		count = count_rest("NULL::text", 1, inserted);
+	rest = SPI_tuptable;
+	for (uint64 i = 0; i < count; i++)
+	{
+		bool		null;
+		Datum		workspace = SPI_getbinval(rest->vals[i], rest->tupdesc, 1, &null);
+
+		EVENTS_RECORD("key.restricted", null ? NULL : DatumGetTextPP(workspace), NULL,
+					  {"count", SPI_getvalue(rest->vals[i], rest->tupdesc, 2)});
+	}
 }
 
 /* After each INSERT into, or DELETE from, a table of what keys are restricted to */
