@@ -80,6 +80,8 @@ SELECT pg_temp.message_of('reveal_key(''Messages'')');
 SELECT pg_temp.message_of('approve_workspace(''Messages'')', 'regress_falukeys_operator');
 SELECT pg_temp.message_of('create_key(''Messages'', ''secret'', ''test'')');
 
+SELECT pg_temp.message_of(format('describe_workspace(%L, ''x'')', :'workspace'), 'regress_falukeys_stranger');
+
 -- An operator who tries what members do
 SELECT DISTINCT pg_temp.message_of(call, 'regress_falukeys_operator')
 FROM unnest(ARRAY[format('reveal_key(%L)', :'id'), format('roll_key(%L)', :'id'), format('enable_key(%L)', :'id'),
@@ -112,6 +114,18 @@ SELECT valid FROM falukeys.verify_key(:'key', '203.0.113.7');
 -- Words that could be hexadecimal digits are no address.
 SELECT falukeys.define_permission('dead.beef');
 SELECT pg_temp.message_of(format('authenticate(%L, ''dead.beef'')', :'key'));
+
+-- An id where a key is due
+SELECT pg_temp.message_of(format('report_compromised_key(%L)', :'id'), 'regress_falukeys_operator');
+
+-- What cannot be resumed, and what is closed and not deleted
+SELECT falukeys.create_workspace('Closed') AS closed \gset
+SELECT pg_temp.message_of(format('resume_workspace(%L)', :'closed'), 'regress_falukeys_operator');
+SELECT falukeys.close_workspace(:'closed');
+SELECT pg_temp.message_of(format('resume_workspace(%L)', :'closed'), 'regress_falukeys_operator');
+\set VERBOSITY default
+DELETE FROM falukeys.workspaces WHERE id = :'closed';
+\set VERBOSITY sqlstate
 
 -- Nothing to change
 SELECT pg_temp.message_of(format('restrict_key(%L)', :'id'));

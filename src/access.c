@@ -275,7 +275,7 @@ deny_workspace(const text *id, Oid role, AccessNeed need)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("workspace \"%s\" does not exist", argument_shown(id)),
-				 errhint("The ids of all workspaces are in falukeys.dashboard.")));
+				 errhint("The ids of all workspaces are in falukeys.workspace_list.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied for workspace \"%s\"", argument_shown(id)),

@@ -79,13 +79,13 @@ argument_workspace(FunctionCallInfo fcinfo, int number)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must be the id of a workspace, not a key", "workspace"),
-				 errhint("The id begins with \"%s\"; it is in falukeys.dashboard, and in what falukeys.verify_key() returns.",
+				 errhint("The id begins with \"%s\"; it is in falukeys.workspace_list, and in what falukeys.verify_key() returns.",
 						 IDENTIFIER_WORKSPACE)));
 	if (begins_with(id, IDENTIFIER_KEY))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must be the id of a workspace, not of a key", "workspace"),
-				 errhint("The id begins with \"%s\"; it is in falukeys.dashboard.", IDENTIFIER_WORKSPACE)));
+				 errhint("The id begins with \"%s\"; it is in falukeys.workspace_list.", IDENTIFIER_WORKSPACE)));
 	return id;
 }
 

@@ -240,7 +240,9 @@ guards_refuse_change(PG_FUNCTION_ARGS)
 			 errmsg("rows of table \"%s\" cannot be updated",
 					RelationGetRelationName(row.trigger->tg_relation)) :
 			 errmsg("rows of table \"%s\" cannot be deleted",
-					RelationGetRelationName(row.trigger->tg_relation))));
+					RelationGetRelationName(row.trigger->tg_relation)),
+			 RelationGetRelid(row.trigger->tg_relation) == catalog_relation(CATALOG_WORKSPACES) ?
+			 errhint("Close the workspace with falukeys.close_workspace().") : 0));
 	return PointerGetDatum(NULL);
 }
 

@@ -456,7 +456,8 @@ lifecycle_report_compromised(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("argument \"%s\" must be a plaintext key", "key"),
-				 errdetail("%s", _(key_format_explain(error)))));
+				 errdetail("%s", _(key_format_explain(error))),
+				 errhint("Where only the key's id is known, call falukeys.roll_key() or falukeys.revoke_key().")));
 	if (secret.kind == 'p')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -93,7 +93,7 @@ lock_workspace(const text *workspace, const char *stop)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("workspace \"%s\" does not exist", argument_shown(workspace)),
-				 errhint("The ids of all workspaces are in falukeys.dashboard.")));
+				 errhint("The ids of all workspaces are in falukeys.workspace_list.")));
 	return catalog_workspace_state(DatumGetObjectId(spi_owner_result(1, &null)));
 }
 
@@ -171,14 +171,19 @@ Datum
 workspaces_resume(PG_FUNCTION_ARGS)
 {
 	text	   *workspace = argument_workspace(fcinfo, 0);
+	WorkspaceState state;
 	SpiOwner	spi;
 
 	access_check_acting_in(workspace);
 	store_lock_for_writing();
 	spi_owner_begin(&spi);
-	if (lock_workspace(workspace, NULL) != WORKSPACE_SUSPENDED)
+	state = lock_workspace(workspace, NULL);
+	if (state == WORKSPACE_CLOSED)
+		GUARDS_REFUSE("a closed workspace cannot be resumed",
+					  "Create another one.");
+	if (state != WORKSPACE_SUSPENDED)
 		GUARDS_REFUSE("only a suspended workspace can be resumed",
-					  "Suspend one with falukeys.suspend_workspace().");
+					  "The states of all workspaces are in falukeys.workspace_list.");
 	SPI_OWNER_RUN("UPDATE falukeys.workspaces SET state = suspended_from WHERE id = $1",
 				  parameter_text(workspace));
 	spi_owner_end(&spi);
