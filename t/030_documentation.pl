@@ -7,7 +7,6 @@ use FindBin;
 use lib $FindBin::Bin;
 use DocumentTest;
 use DriverTest;
-use DriverTest;
 use FalukeysTest;
 use File::Basename;
 use PostgreSQL::Test::Utils;
