@@ -110,6 +110,7 @@ SELECT kind, mode, key, state, uses, permissions, networks FROM falukeys.dashboa
 --> secret, test, secret, live, valid, {messages}, {198.51.100.0/24}
 
 -- 12. What happened, in a record that nobody rewrites.
+-- (Not the first reveal: its event was rolled back with step 3. The dashboard has it.)
 SELECT id, event, actor, detail FROM falukeys.event_log WHERE key_id = :'live_id' ORDER BY id;
 --> key.created, key.rolled, key.compromised, key.revealed
 DELETE FROM falukeys.events;
