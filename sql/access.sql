@@ -41,7 +41,8 @@ EXCEPTION
 		RETURN 'done';
 	WHEN OTHERS THEN
 		GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT, detail = PG_EXCEPTION_DETAIL;
-		RETURN concat_ws(' / ', SQLSTATE, regexp_replace(SQLERRM, '"[^"]*"', '"..."', 'g'), nullif(detail, ''), nullif(hint, ''));
+		RETURN concat_ws(' / ', SQLSTATE, regexp_replace(SQLERRM, '"[^"]*"', '"..."', 'g'), nullif(detail, ''),
+			nullif(hint, ''));
 END $$;
 CREATE FUNCTION access.outcome(role name, call text) RETURNS text LANGUAGE sql AS $$
 	SELECT split_part(access.words(role, call), ' ', 1) $$;
@@ -49,11 +50,14 @@ CREATE FUNCTION access.outcome(role name, call text) RETURNS text LANGUAGE sql A
 --
 -- The views show what the caller may see.
 --
-CREATE FUNCTION access.seen(role name, OUT of_workspaces text, OUT keys bigint, OUT of_events text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION access.seen(role name, OUT of_workspaces text, OUT keys bigint, OUT of_events text) LANGUAGE plpgsql
+	AS $$
 BEGIN
 	EXECUTE format('SET LOCAL ROLE %I', role);
-	SELECT string_agg(DISTINCT workspace, '; '), count(*) INTO of_workspaces, keys FROM falukeys.dashboard WHERE workspace ~ '^Access';
-	SELECT string_agg(detail ->> 'name', '; ' ORDER BY id) INTO of_events FROM falukeys.event_log WHERE event = 'workspace.created' AND detail ->> 'name' ~ '^Access';
+	SELECT string_agg(DISTINCT workspace, '; '), count(*) INTO of_workspaces, keys FROM falukeys.dashboard
+		WHERE workspace ~ '^Access';
+	SELECT string_agg(detail ->> 'name', '; ' ORDER BY id) INTO of_events FROM falukeys.event_log
+		WHERE event = 'workspace.created' AND detail ->> 'name' ~ '^Access';
 	RESET ROLE;
 END $$;
 SELECT role, s.*
@@ -81,7 +85,8 @@ SELECT count(*) FROM falukeys_internal.visible_workspaces WHERE id::integer = 1;
 RESET ROLE;
 
 -- No secret is readable in them.
-SELECT count(*) > 0 AS some, bool_and(key ~ CASE kind WHEN 'public' THEN '^fpkt_[0-9A-Za-z]{49}$' ELSE '^f[st]k[tl]_\*{4}[0-9A-Za-z]{4}$' END) AS redacted FROM falukeys.dashboard WHERE workspace ~ '^Access';
+SELECT count(*) > 0 AS some, bool_and(key ~ CASE kind WHEN 'public' THEN '^fpkt_[0-9A-Za-z]{49}$'
+	ELSE '^f[st]k[tl]_\*{4}[0-9A-Za-z]{4}$' END) AS redacted FROM falukeys.dashboard WHERE workspace ~ '^Access';
 
 --
 -- A role counts as another where it has that one's privileges.
@@ -91,29 +96,37 @@ CREATE ROLE regress_falukeys_guest NOINHERIT IN ROLE regress_falukeys_developer,
 CREATE ROLE regress_falukeys_grandchild IN ROLE regress_falukeys_heir;
 CREATE ROLE regress_falukeys_stranger IN ROLE regress_falukeys_guest;
 CREATE VIEW access.tried AS SELECT call FROM unnest(ARRAY[
-	format('roll_key(%L)', :'key_id'), format('verify_key(%L)', :'key'), format('add_member(%L, %L, %L)', :'workspace', 'regress_falukeys_nobody', 'developer')]) AS call;
+	format('roll_key(%L)', :'key_id'), format('verify_key(%L)', :'key'),
+	format('add_member(%L, %L, %L)', :'workspace', 'regress_falukeys_nobody', 'developer')]) AS call;
 SELECT split_part(call, '(', 1) AS function,
-	access.outcome('regress_falukeys_heir', call) AS heir, access.outcome('regress_falukeys_grandchild', call) AS grandchild,
-	access.outcome('regress_falukeys_guest', call) AS guest, access.outcome('regress_falukeys_stranger', call) AS stranger
+	access.outcome('regress_falukeys_heir', call) AS heir,
+	access.outcome('regress_falukeys_grandchild', call) AS grandchild,
+	access.outcome('regress_falukeys_guest', call) AS guest,
+	access.outcome('regress_falukeys_stranger', call) AS stranger
 FROM access.tried ORDER BY 1;
-SELECT role, s.* FROM unnest('{heir,grandchild,guest,stranger}'::text[]) AS role, access.seen('regress_falukeys_' || role) AS s;
+SELECT role, s.* FROM unnest('{heir,grandchild,guest,stranger}'::text[]) AS role,
+	access.seen('regress_falukeys_' || role) AS s;
 -- Membership is looked at on each call.
 REVOKE regress_falukeys_developer FROM regress_falukeys_heir;
 GRANT regress_falukeys_administrator TO regress_falukeys_heir;
-SELECT split_part(call, '(', 1) AS function, access.outcome('regress_falukeys_heir', call) AS heir, access.outcome('regress_falukeys_grandchild', call) AS grandchild
+SELECT split_part(call, '(', 1) AS function, access.outcome('regress_falukeys_heir', call) AS heir,
+	access.outcome('regress_falukeys_grandchild', call) AS grandchild
 FROM access.tried ORDER BY 1;
 REVOKE regress_falukeys_administrator FROM regress_falukeys_heir;
-SELECT split_part(call, '(', 1) AS function, access.outcome('regress_falukeys_heir', call) AS heir FROM access.tried ORDER BY 1;
+SELECT split_part(call, '(', 1) AS function, access.outcome('regress_falukeys_heir', call) AS heir FROM access.tried
+	ORDER BY 1;
 -- Having a role is not being it: a developer has nothing of the roles that have its own.
 CREATE ROLE regress_falukeys_boss;
 GRANT regress_falukeys_nobody TO regress_falukeys_boss;
 SELECT falukeys.add_member(:'workspace', 'regress_falukeys_boss', 'developer');
-SELECT access.outcome('regress_falukeys_nobody', format('roll_key(%L)', :'key_id')) AS nobody, access.outcome('regress_falukeys_boss', format('roll_key(%L)', :'key_id')) AS boss;
+SELECT access.outcome('regress_falukeys_nobody', format('roll_key(%L)', :'key_id')) AS nobody,
+	access.outcome('regress_falukeys_boss', format('roll_key(%L)', :'key_id')) AS boss;
 SELECT falukeys.remove_member(:'workspace', 'regress_falukeys_boss');
 -- The higher role counts where there are two.
 GRANT regress_falukeys_member, regress_falukeys_administrator TO regress_falukeys_boss;
 SELECT falukeys.add_member(:'workspace', 'regress_falukeys_boss', 'member');
-SELECT split_part(call, '(', 1) AS function, access.outcome('regress_falukeys_boss', call) AS boss FROM access.tried ORDER BY 1;
+SELECT split_part(call, '(', 1) AS function, access.outcome('regress_falukeys_boss', call) AS boss FROM access.tried
+	ORDER BY 1;
 SELECT falukeys.remove_member(:'workspace', 'regress_falukeys_boss');
 
 --
@@ -150,7 +163,8 @@ RESET ROLE;
 --
 -- Events tell who did it, who had logged in, and for whom.
 --
-CREATE FUNCTION access.disable(text) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$ SELECT falukeys.disable_key($1) $$;
+CREATE FUNCTION access.disable(text) RETURNS void LANGUAGE sql SECURITY DEFINER
+	AS $$ SELECT falukeys.disable_key($1) $$;
 ALTER FUNCTION access.disable(text) OWNER TO regress_falukeys_developer;
 SELECT max(id) AS before FROM falukeys.events \gset
 SET ROLE regress_falukeys_developer;
@@ -193,11 +207,15 @@ SELECT created_by FROM falukeys.keys WHERE id = :'mine';
 --
 \set missing_key key_zzzzzzzzzzzzzzzzzzzzzzzzzzz
 \set missing wksp_zzzzzzzzzzzzzzzzzzzzzzzzzzz
-SELECT role, call, access.words('regress_falukeys_' || role, replace(replace(replace(replace(call, ':missing_key', :'missing_key'), ':missing', :'missing'), ':foreign_key', :'foreign_key'), ':foreign', :'foreign')) AS words
+SELECT role, call, access.words('regress_falukeys_' || role,
+	replace(replace(replace(replace(call, ':missing_key', :'missing_key'), ':missing', :'missing'), ':foreign_key',
+		:'foreign_key'), ':foreign', :'foreign')) AS words
 FROM unnest('{operator,manager}'::text[]) WITH ORDINALITY AS r (role, n),
-	unnest(ARRAY['roll_key('':missing_key'')', 'roll_key('':foreign_key'')', 'revoke_key('':missing_key'')', 'revoke_key('':foreign_key'')',
+	unnest(ARRAY['roll_key('':missing_key'')', 'roll_key('':foreign_key'')', 'revoke_key('':missing_key'')',
+		'revoke_key('':foreign_key'')',
 		'create_key('':missing'', ''secret'', ''test'')', 'create_key('':foreign'', ''secret'', ''test'')',
-		'add_member('':missing'', ''regress_falukeys_nobody'', ''member'')', 'add_member('':foreign'', ''regress_falukeys_nobody'', ''member'')']) WITH ORDINALITY AS c (call, m)
+		'add_member('':missing'', ''regress_falukeys_nobody'', ''member'')',
+		'add_member('':foreign'', ''regress_falukeys_nobody'', ''member'')']) WITH ORDINALITY AS c (call, m)
 ORDER BY n, m;
 SELECT access.words('regress_falukeys_operator', format('suspend_workspace(%L)', :'missing')) AS operator;
 
@@ -210,35 +228,44 @@ GRANT regress_falukeys_back TO regress_falukeys_front;
 GRANT regress_falukeys_front TO regress_falukeys_operator;
 CREATE ROLE regress_falukeys_operating NOINHERIT IN ROLE regress_falukeys_front;
 SELECT falukeys.grant_access('regress_falukeys_operating', 'operator');
-SELECT role, administrator, access.outcome('regress_falukeys_' || role, format('create_workspace(%L, %L)', 'x', 'regress_falukeys_' || administrator)) AS outcome
-FROM (VALUES ('operator', 'operator'), ('operator', 'front'), ('operator', 'back'), ('operating', 'operating'), ('operating', 'front'), ('operating', 'back'),
+SELECT role, administrator, access.outcome('regress_falukeys_' || role,
+	format('create_workspace(%L, %L)', 'x', 'regress_falukeys_' || administrator)) AS outcome
+FROM (VALUES ('operator', 'operator'), ('operator', 'front'), ('operator', 'back'), ('operating', 'operating'),
+	('operating', 'front'), ('operating', 'back'),
 	('operator', 'operating'), ('operator', 'nobody'), ('operator', 'developer')) AS v (role, administrator);
 SELECT access.outcome('regress_falukeys_operator', 'create_workspace(''x'')') AS without_one;
 -- A manager that runs the platform is administrator of all anyhow.
 SELECT falukeys.grant_access('regress_falukeys_operating', 'manager');
-SELECT access.outcome('regress_falukeys_operating', 'create_workspace(''x'', ''regress_falukeys_operating'')') AS manager_too;
+SELECT access.outcome('regress_falukeys_operating',
+	'create_workspace(''x'', ''regress_falukeys_operating'')') AS manager_too;
 
 --
 -- Levels are privileges on functions: given, seen, taken back, and lost with a role.
 --
-SELECT falukeys.grant_access('regress_falukeys_nobody', 'verifier'), falukeys.grant_access('regress_falukeys_nobody', 'verifier'),
+SELECT falukeys.grant_access('regress_falukeys_nobody', 'verifier'),
+	falukeys.grant_access('regress_falukeys_nobody', 'verifier'),
 	falukeys.grant_access('regress_falukeys_nobody', 'operator');
 SELECT p.proname, a.privilege_type, a.is_grantable FROM pg_proc AS p, aclexplode(proacl) AS a
-WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND a.grantee = 'regress_falukeys_nobody'::regrole ORDER BY proname COLLATE "C";
+WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[])
+	AND a.grantee = 'regress_falukeys_nobody'::regrole ORDER BY proname COLLATE "C";
 SELECT falukeys.revoke_access('regress_falukeys_nobody', 'operator');
-SELECT access.outcome('regress_falukeys_nobody', 'verify_key(''x'')') AS verifier, access.outcome('regress_falukeys_nobody', 'create_workspace(''x'')') AS operator;
+SELECT access.outcome('regress_falukeys_nobody', 'verify_key(''x'')') AS verifier,
+	access.outcome('regress_falukeys_nobody', 'create_workspace(''x'')') AS operator;
 -- It holds from the next call on, of a prepared statement too.
 PREPARE verification AS SELECT code FROM falukeys.verify_key('x');
 SET ROLE regress_falukeys_nobody;
 EXECUTE verification;
 RESET ROLE;
-SELECT falukeys.revoke_access('regress_falukeys_nobody', 'verifier'), falukeys.revoke_access('regress_falukeys_nobody', 'verifier'), falukeys.revoke_access('regress_falukeys_nobody', 'manager');
+SELECT falukeys.revoke_access('regress_falukeys_nobody', 'verifier'),
+	falukeys.revoke_access('regress_falukeys_nobody', 'verifier'),
+	falukeys.revoke_access('regress_falukeys_nobody', 'manager');
 SET ROLE regress_falukeys_nobody;
 EXECUTE verification;
 RESET ROLE;
 DEALLOCATE verification;
 SELECT count(*) AS privileges FROM pg_proc AS p, aclexplode(proacl) AS a
-WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND a.grantee = 'regress_falukeys_nobody'::regrole;
+WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[])
+	AND a.grantee = 'regress_falukeys_nobody'::regrole;
 -- Undone with its transaction
 BEGIN;
 SELECT falukeys.grant_access('regress_falukeys_nobody', 'manager');
@@ -252,13 +279,17 @@ SELECT falukeys.revoke_access('"regress_falukeys ""Quoted"", x"', 'verifier');
 DROP ROLE "regress_falukeys ""Quoted"", x";
 -- What is no role or no level
 SELECT call, access.outcome(current_user, call) AS outcome
-FROM unnest('{"grant_access(NULL, ''verifier'')","grant_access(''regress_falukeys_nobody'', NULL)","grant_access(0, ''verifier'')","grant_access(4294967294, ''verifier'')",
-	"grant_access(''public'', ''verifier'')","grant_access(''regress_falukeys_none'', ''verifier'')","grant_access(''regress_falukeys_nobody'', ''owner'')",
-	"revoke_access(NULL, ''verifier'')","revoke_access(''regress_falukeys_nobody'', NULL)","revoke_access(4294967294, ''verifier'')"}'::text[]) AS call;
+FROM unnest('{"grant_access(NULL, ''verifier'')","grant_access(''regress_falukeys_nobody'', '
+	'NULL)","grant_access(0, ''verifier'')","grant_access(4294967294, ''verifier'')",
+	"grant_access(''public'', ''verifier'')","grant_access(''regress_falukeys_none'', '
+		'''verifier'')","grant_access(''regress_falukeys_nobody'', ''owner'')",
+	"revoke_access(NULL, ''verifier'')","revoke_access(''regress_falukeys_nobody'', '
+		'NULL)","revoke_access(4294967294, ''verifier'')"}'::text[]) AS call;
 -- A role that has a level is not dropped, until what it has is.
 DROP ROLE regress_falukeys_operator;
 DROP OWNED BY regress_falukeys_operator, regress_falukeys_operating;
-SELECT role, access.outcome('regress_falukeys_' || role, 'create_workspace(''x'')') AS "create", access.outcome('regress_falukeys_' || role, 'purge_keys(''1 day'')') AS purge,
+SELECT role, access.outcome('regress_falukeys_' || role, 'create_workspace(''x'')') AS "create",
+	access.outcome('regress_falukeys_' || role, 'purge_keys(''1 day'')') AS purge,
 	access.outcome('regress_falukeys_' || role, format('revoke_key(%L)', :'foreign_key')) AS revoke, s.*
 FROM unnest('{operator,operating}'::text[]) AS role, access.seen('regress_falukeys_' || role) AS s;
 DROP ROLE regress_falukeys_operator, regress_falukeys_operating;
@@ -270,14 +301,18 @@ CREATE ROLE regress_falukeys_leaver;
 SELECT falukeys.add_member(:'workspace', 'regress_falukeys_leaver', 'administrator');
 SELECT 'regress_falukeys_leaver'::regrole::oid AS leaver \gset
 DROP ROLE regress_falukeys_leaver;
-SELECT member::oid = :leaver AS still_there, role FROM falukeys.members WHERE workspace_id = :'workspace' AND member = :leaver::oid;
+SELECT member::oid = :leaver AS still_there, role FROM falukeys.members
+	WHERE workspace_id = :'workspace' AND member = :leaver::oid;
 CREATE ROLE regress_falukeys_leaver;
 SELECT role, access.outcome('regress_falukeys_' || role, format('roll_key(%L)', :'key_id')) AS roll, s.*
 FROM unnest('{leaver,nobody,verifier}'::text[]) AS role, access.seen('regress_falukeys_' || role) AS s;
 -- Nor is it an administrator that could be left alone.
-SELECT access.outcome('regress_falukeys_administrator', format('remove_member(%L, ''regress_falukeys_administrator'')', :'workspace')) AS last;
-SELECT access.outcome('regress_falukeys_administrator', format('add_member(%L, %s, ''developer'')', :'workspace', :leaver)) AS no_role;
-SELECT access.outcome('regress_falukeys_administrator', format('remove_member(%L, %s)', :'workspace', :leaver)) AS removed;
+SELECT access.outcome('regress_falukeys_administrator',
+	format('remove_member(%L, ''regress_falukeys_administrator'')', :'workspace')) AS last;
+SELECT access.outcome('regress_falukeys_administrator',
+	format('add_member(%L, %s, ''developer'')', :'workspace', :leaver)) AS no_role;
+SELECT access.outcome('regress_falukeys_administrator',
+	format('remove_member(%L, %s)', :'workspace', :leaver)) AS removed;
 -- A role that is renamed stays a member.
 ALTER ROLE regress_falukeys_developer RENAME TO regress_falukeys_programmer;
 SELECT access.outcome('regress_falukeys_programmer', format('roll_key(%L)', :'key_id')) AS renamed;
@@ -288,12 +323,15 @@ SELECT access.outcome('regress_falukeys_programmer', format('roll_key(%L)', :'ke
 SELECT falukeys.add_member(:'workspace', 'regress_falukeys_programmer', 'administrator'),
 	falukeys.remove_member(:'workspace', 'regress_falukeys_administrator');
 SELECT access.outcome('regress_falukeys_administrator', format('roll_key(%L)', :'key_id')) AS removed,
-	access.outcome('regress_falukeys_programmer', format('add_member(%L, ''regress_falukeys_nobody'', ''developer'')', :'workspace')) AS promoted;
+	access.outcome('regress_falukeys_programmer',
+		format('add_member(%L, ''regress_falukeys_nobody'', ''developer'')', :'workspace')) AS promoted;
 
 SET client_min_messages = warning;
 DROP SCHEMA access CASCADE;
 SELECT falukeys.close_workspace(:'workspace'), falukeys.close_workspace(:'foreign');
 DROP OWNED BY regress_falukeys_verifier, regress_falukeys_manager;
-DROP ROLE regress_falukeys_grandchild, regress_falukeys_stranger, regress_falukeys_heir, regress_falukeys_guest, regress_falukeys_boss, regress_falukeys_front,
-	regress_falukeys_back, regress_falukeys_leaver, regress_falukeys_nobody, regress_falukeys_member, regress_falukeys_programmer,
+DROP ROLE regress_falukeys_grandchild, regress_falukeys_stranger, regress_falukeys_heir, regress_falukeys_guest,
+	regress_falukeys_boss, regress_falukeys_front,
+	regress_falukeys_back, regress_falukeys_leaver, regress_falukeys_nobody, regress_falukeys_member,
+	regress_falukeys_programmer,
 	regress_falukeys_administrator, regress_falukeys_verifier, regress_falukeys_manager;

@@ -72,7 +72,8 @@ INSERT INTO matrix.argument VALUES
 -- What a superuser does first, so that nothing but privileges is in the way
 CREATE TABLE matrix.preparation (function text PRIMARY KEY, statement text);
 INSERT INTO matrix.preparation VALUES
-	('authenticate_request', format('SELECT set_config(''request.headers'', %L, true)', json_build_object('x-api-key', :'key'))),
+	('authenticate_request', format('SELECT set_config(''request.headers'', %L, true)',
+		json_build_object('x-api-key', :'key'))),
 	('release_table', $$SELECT falukeys.isolate_table('matrix.%s')$$),
 	('require_permission', format('SELECT falukeys.authenticate(%L)', :'key')),
 	('resume_workspace', format('SELECT falukeys.suspend_workspace(%L)', :'workspace'));
@@ -95,7 +96,8 @@ CREATE VIEW matrix.call AS
 	SELECT f.name AS function,
 		format('SELECT %I.%I(%s)', nspname, f.name, string_agg(format('%I => %s', given, a.value), ', ' ORDER BY n)
 			FILTER (WHERE n <= pronargs - pronargdefaults OR a.value IS NOT NULL)) AS call,
-		string_agg(coalesce(given, '?'), ', ' ORDER BY n) FILTER (WHERE n <= pronargs - pronargdefaults AND a.value IS NULL) AS unknown_arguments
+		string_agg(coalesce(given, '?'), ', ' ORDER BY n)
+			FILTER (WHERE n <= pronargs - pronargdefaults AND a.value IS NULL) AS unknown_arguments
 	FROM matrix.function AS f
 		JOIN pg_proc AS p USING (oid)
 		JOIN pg_namespace AS s ON s.oid = pronamespace
@@ -138,9 +140,11 @@ FROM matrix.call ORDER BY function COLLATE "C";
 RESET client_min_messages;
 
 -- What the type and its indexes call is everyone's, what triggers call no one's.
-SELECT use, role, count(*) > 0 AS some, bool_or(has_function_privilege('regress_falukeys_' || role, oid, 'EXECUTE')) AS may_any,
+SELECT use, role, count(*) > 0 AS some,
+	bool_or(has_function_privilege('regress_falukeys_' || role, oid, 'EXECUTE')) AS may_any,
 	bool_and(has_function_privilege('regress_falukeys_' || role, oid, 'EXECUTE')) AS may_all
-FROM matrix.function, unnest('{nobody,member,developer,administrator,verifier,operator,manager,delegate}'::text[]) AS role
+FROM matrix.function, unnest(
+	'{nobody,member,developer,administrator,verifier,operator,manager,delegate}'::text[]) AS role
 WHERE use <> 'call' GROUP BY use, role ORDER BY use, role;
 
 -- The same for what is no function: views are everyone's, tables no one's.
@@ -163,11 +167,13 @@ SELECT relname,
 	matrix.read('manager', oid) AS manager,
 	matrix.read('delegate', oid) AS delegate,
 	matrix.read('superuser', oid) AS superuser
-FROM pg_class WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND relkind NOT IN ('i', 'c') ORDER BY relname COLLATE "C";
+FROM pg_class WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND relkind NOT IN ('i', 'c')
+ORDER BY relname COLLATE "C";
 SELECT role, relname AS has_a_privilege
 FROM unnest('{nobody,member,developer,administrator,verifier,operator,manager,delegate}'::text[]) AS role, pg_class
 WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND relkind NOT IN ('i', 'c', 'v', 'S')
-	AND (has_table_privilege('regress_falukeys_' || role, oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+	AND (has_table_privilege('regress_falukeys_' || role, oid,
+		'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
 		OR has_any_column_privilege('regress_falukeys_' || role, oid, 'SELECT, INSERT, UPDATE, REFERENCES'));
 
 -- What they show: of the workspace that the members are members of, and of another
@@ -187,7 +193,8 @@ DECLARE
 BEGIN
 	PERFORM set_config('falukeys.acting_in', acting_in, true);
 	EXECUTE format('SET LOCAL ROLE %I', 'regress_falukeys_' || role);
-	EXECUTE format('SELECT string_agg(DISTINCT CASE %s WHEN %L THEN ''own'' WHEN %L THEN ''other'' WHEN '''' THEN ''some'' END,'
+	EXECUTE format('SELECT string_agg(DISTINCT CASE %s WHEN %L THEN ''own'' WHEN %L THEN ''other'' WHEN '''' '
+		'THEN ''some'' END,'
 		' '' '') FROM %s', coalesce(quote_ident(workspace), ''''''), own, other, relation) INTO shown;
 	RESET ROLE;
 	PERFORM set_config('falukeys.acting_in', '', true);

@@ -11,7 +11,8 @@ RESET client_min_messages;
 
 CREATE ROLE regress_falukeys_nobody;
 -- Without their schema in the search_path, operators are written OPERATOR(falukeys.=).
-SELECT 'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys'::falukeys.apikey OPERATOR(falukeys.=) 'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys' AS equal;
+SELECT 'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys'::falukeys.apikey
+	OPERATOR(falukeys.=) 'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys' AS equal;
 SET search_path = public, falukeys;
 
 --
@@ -36,7 +37,8 @@ SELECT proname, provolatile, proisstrict, proparallel,
  ORDER BY proname;
 SELECT f.role, p.provolatile, p.proisstrict, p.proparallel
   FROM pg_type t,
-       LATERAL (VALUES ('input', t.typinput), ('output', t.typoutput), ('receive', t.typreceive), ('send', t.typsend)) f(role, function)
+       LATERAL (VALUES ('input', t.typinput), ('output', t.typoutput), ('receive', t.typreceive),
+           ('send', t.typsend)) f(role, function)
   JOIN pg_proc p ON p.oid = f.function
  WHERE t.oid = 'falukeys.apikey'::regtype
  ORDER BY f.role;
@@ -61,7 +63,8 @@ INSERT INTO apikey_sample (name, key) VALUES
 UPDATE apikey_sample SET handle = falukeys.apikey_of(key);
 
 SELECT name, falukeys.kind_of(handle), falukeys.mode_of(handle), falukeys.redacted(handle),
-       handle::text = left(key, 5) || '****' || right(key, 4) || ':' || encode(sha256(convert_to(key, 'UTF8')), 'hex') AS stored_form,
+       handle::text = left(key, 5) || '****' || right(key, 4) || ':'
+           || encode(sha256(convert_to(key, 'UTF8')), 'hex') AS stored_form,
        key::falukeys.apikey = handle AS from_plaintext,
        handle::text::falukeys.apikey = handle AS from_stored_form,
        pg_column_size(handle) AS size
@@ -141,10 +144,13 @@ EXCEPTION WHEN OTHERS THEN
 		OR (length(input) > 15 AND strpos(all_words, right(input, 10)) > 0);
 END $$;
 
-SELECT id, CASE WHEN length(input) > 60 THEN left(input, 20) || '...' || length(input) ELSE input END AS input, r.code, r.words
+SELECT id, CASE WHEN length(input) > 60 THEN left(input, 20) || '...' || length(input) ELSE input END AS input, r.code,
+	r.words
   FROM apikey_garbage, pg_temp.refusal(input, false) r ORDER BY id;
-SELECT count(*) AS inputs, count(*) FILTER (WHERE i.code = '22P02') AS refused, count(*) FILTER (WHERE i.shown) AS shown,
-       count(*) FILTER (WHERE o.code = '22P02') AS refused_by_apikey_of, count(*) FILTER (WHERE o.shown) AS shown_by_apikey_of,
+SELECT count(*) AS inputs, count(*) FILTER (WHERE i.code = '22P02') AS refused,
+	count(*) FILTER (WHERE i.shown) AS shown,
+       count(*) FILTER (WHERE o.code = '22P02') AS refused_by_apikey_of,
+       count(*) FILTER (WHERE o.shown) AS shown_by_apikey_of,
        count(*) FILTER (WHERE falukeys.is_well_formed(input)) AS well_formed
   FROM apikey_garbage, pg_temp.refusal(input, false) i, pg_temp.refusal(input, true) o;
 
@@ -202,12 +208,14 @@ INSERT INTO apikey_twin SELECT (mark || ':' || repeat(digest, 32))::falukeys.api
 SELECT count(*) AS pairs,
        count(*) FILTER (WHERE (a.handle = b.handle) = (a.handle::text = b.handle::text)) AS equal_agrees,
        count(*) FILTER (WHERE (a.handle <> b.handle) = (a.handle::text <> b.handle::text)) AS unequal_agrees,
-       count(*) FILTER (WHERE (a.handle < b.handle)::integer + (a.handle = b.handle)::integer + (a.handle > b.handle)::integer = 1) AS exactly_one,
+       count(*) FILTER (WHERE (a.handle < b.handle)::integer + (a.handle = b.handle)::integer
+           + (a.handle > b.handle)::integer = 1) AS exactly_one,
        count(*) FILTER (WHERE (a.handle <= b.handle) = NOT (a.handle > b.handle)) AS at_most_agrees,
        count(*) FILTER (WHERE (a.handle >= b.handle) = NOT (a.handle < b.handle)) AS at_least_agrees,
        count(*) FILTER (WHERE (a.handle < b.handle) = (b.handle > a.handle)) AS mirrored,
        count(*) FILTER (WHERE split_part(a.handle::text, ':', 2) = split_part(b.handle::text, ':', 2)
-                           OR (a.handle < b.handle) = (split_part(a.handle::text, ':', 2) < split_part(b.handle::text, ':', 2) COLLATE "C")) AS digest_first
+                           OR (a.handle < b.handle) = (split_part(a.handle::text, ':', 2)
+                               < split_part(b.handle::text, ':', 2) COLLATE "C")) AS digest_first
   FROM (SELECT handle FROM apikey_twin UNION ALL SELECT handle FROM apikey_sample) a,
        (SELECT handle FROM apikey_twin UNION ALL SELECT handle FROM apikey_sample) b;
 
@@ -217,7 +225,8 @@ SELECT count(*) AS broken
  WHERE a.handle < b.handle AND b.handle < c.handle AND NOT a.handle < c.handle;
 
 SELECT array_agg(name ORDER BY handle) = array_agg(name ORDER BY sha256(convert_to(key, 'UTF8'))) AS digest_first,
-       array_agg(name ORDER BY handle DESC) = array_agg(name ORDER BY sha256(convert_to(key, 'UTF8')) DESC) AS descending
+       array_agg(name ORDER BY handle DESC)
+           = array_agg(name ORDER BY sha256(convert_to(key, 'UTF8')) DESC) AS descending
   FROM apikey_sample;
 
 --
@@ -274,13 +283,16 @@ SELECT count(*) FROM (TABLE apikey_twin UNION TABLE apikey_twin) once;
 SELECT count(DISTINCT hash) BETWEEN 4990 AND 5000 AS spread
   FROM (SELECT hash_record(ROW(handle)) AS hash FROM apikey_many) hashes;
 
-SELECT ARRAY['fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys', 'fpkt_rFBfqDcayL3PigQ7xA2Ipy5NsUzr9q9Ld8TxBn3HCvg']::falukeys.apikey[] AS handles;
+SELECT ARRAY['fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys',
+	'fpkt_rFBfqDcayL3PigQ7xA2Ipy5NsUzr9q9Ld8TxBn3HCvg']::falukeys.apikey[] AS handles;
 SELECT count(*) FROM apikey_many
- WHERE handle = ANY ('{fskt_000000000000000000000007,fskt_000000000000000000000042,fskt_000000000000000000009999}'::falukeys.apikey[]);
+ WHERE handle = ANY
+     ('{fskt_000000000000000000000007,fskt_000000000000000000000042,fskt_000000000000000000009999}'::falukeys.apikey[]);
 SELECT count(*) FROM apikey_many
  WHERE handle <> ALL (ARRAY['fskt_000000000000000000000007', 'fskt_000000000000000000000042']::falukeys.apikey[]);
 SELECT array_agg(handle ORDER BY handle) = array_agg(handle::text ORDER BY handle)::falukeys.apikey[] AS same,
-       array_position(array_agg(handle ORDER BY name), 'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys') IS NOT NULL AS found,
+       array_position(array_agg(handle ORDER BY name),
+           'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys') IS NOT NULL AS found,
        array_agg(handle) @> ARRAY['fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys']::falukeys.apikey[] AS contained
   FROM apikey_sample;
 
@@ -289,7 +301,8 @@ GRANT SELECT ON apikey_sample TO regress_falukeys_nobody;
 SET ROLE regress_falukeys_nobody;
 SELECT count(*) FROM apikey_sample
  WHERE handle = key::falukeys.apikey AND handle >= falukeys.apikey_of(key) AND falukeys.is_well_formed(key)
-   AND falukeys.redacted(handle) LIKE 'f_k__****____' AND falukeys.kind_of(handle) <> 'temporary' AND falukeys.mode_of(handle) = 'test';
+   AND falukeys.redacted(handle) LIKE 'f_k__****____' AND falukeys.kind_of(handle) <> 'temporary'
+       AND falukeys.mode_of(handle) = 'test';
 RESET ROLE;
 
 --
@@ -322,7 +335,8 @@ broken	-	fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Y-
 
 -- The binary form is the 40 bytes, and the digest is in them as it is.
 SELECT count(*) FILTER (WHERE length(falukeys_internal.apikey_send(handle)) = 40) AS forty,
-       count(*) FILTER (WHERE position(sha256(convert_to(key, 'UTF8')) IN falukeys_internal.apikey_send(handle)) > 0) AS with_digest
+       count(*) FILTER (WHERE position(sha256(convert_to(key, 'UTF8')) IN falukeys_internal.apikey_send(handle))
+           > 0) AS with_digest
   FROM apikey_sample;
 
 -- Binary input is checked.  Column "bytes" goes out as it is and comes in as a handle.
@@ -335,7 +349,8 @@ SELECT count(*) FROM apikey_received JOIN apikey_sample USING (handle);
 
 -- too short, too long, empty
 TRUNCATE apikey_bytes;
-INSERT INTO apikey_bytes SELECT substr(falukeys_internal.apikey_send(handle), 1, 39) FROM apikey_sample WHERE name = 'shortest';
+INSERT INTO apikey_bytes SELECT substr(falukeys_internal.apikey_send(handle), 1, 39) FROM apikey_sample
+	WHERE name = 'shortest';
 \copy apikey_bytes to 'results/apikey.bytes' (format binary)
 \copy apikey_received from 'results/apikey.bytes' (format binary)
 UPDATE apikey_bytes SET bytes = bytes || '\x0000';
@@ -379,5 +394,6 @@ UPDATE apikey_bytes SET bytes = set_byte(:bytes, :digest_at, 255);
 \copy apikey_received from 'results/apikey.bytes' (format binary)
 SELECT count(*) FROM apikey_received;
 
-DROP TABLE apikey_sample, apikey_garbage, apikey_twin, apikey_many, apikey_hashed, apikey_copied, apikey_bytes, apikey_received;
+DROP TABLE apikey_sample, apikey_garbage, apikey_twin, apikey_many, apikey_hashed, apikey_copied,
+	apikey_bytes, apikey_received;
 DROP ROLE regress_falukeys_nobody;

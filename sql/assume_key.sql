@@ -24,8 +24,10 @@ INSERT INTO assume.job
 	SELECT 'test', id, falukeys.apikey_of(key) FROM falukeys.create_key(:'workspace', 'secret', 'test')
 	UNION ALL SELECT 'live', id, falukeys.apikey_of(key) FROM falukeys.create_key(:'workspace', 'secret', 'live')
 	UNION ALL SELECT 'public', id, falukeys.apikey_of(key) FROM falukeys.create_key(:'workspace', 'public', 'test')
-	UNION ALL SELECT 'restricted', id, falukeys.apikey_of(key) FROM falukeys.create_key(:'workspace', 'secret', 'test', permissions => '{assumed}', networks => '{10.0.0.0/8}')
-	UNION ALL SELECT 'temporary', id, falukeys.apikey_of(key) FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}')
+	UNION ALL SELECT 'restricted', id, falukeys.apikey_of(key)
+	FROM falukeys.create_key(:'workspace', 'secret', 'test', permissions => '{assumed}', networks => '{10.0.0.0/8}')
+	UNION ALL SELECT 'temporary', id, falukeys.apikey_of(key)
+	FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}')
 	UNION ALL SELECT 'disabled', id, falukeys.apikey_of(key) FROM falukeys.create_key(:'workspace', 'secret', 'test')
 	UNION ALL SELECT 'revoked', id, falukeys.apikey_of(key) FROM falukeys.create_key(:'workspace', 'secret', 'test')
 	UNION ALL SELECT 'in grace', id, falukeys.apikey_of(key) FROM falukeys.create_key(:'workspace', 'secret', 'test')
@@ -34,7 +36,9 @@ INSERT INTO assume.job
 -- The digest of one key with the kind, mode or last four of another is no key.
 INSERT INTO assume.job SELECT 'forged ' || what, id, overlay(handle::text placing with_it from at)::falukeys.apikey
 	FROM assume.job, (VALUES ('kind', 'p', 2), ('mode', 'l', 4)) AS f (what, with_it, at) WHERE name = 'test'
-	UNION ALL SELECT 'forged last four', id, overlay(handle::text placing CASE WHEN handle::text ~ 'AAAA:' THEN 'BBBB' ELSE 'AAAA' END from 10)::falukeys.apikey
+	UNION ALL SELECT 'forged last four', id,
+		overlay(handle::text placing CASE WHEN handle::text ~ 'AAAA:' THEN 'BBBB'
+			ELSE 'AAAA' END from 10)::falukeys.apikey
 	FROM assume.job WHERE name = 'test';
 SELECT falukeys.disable_key(id) FROM assume.job WHERE name = 'disabled';
 SELECT falukeys.revoke_key(id) FROM assume.job WHERE name = 'revoked';
@@ -42,13 +46,15 @@ SELECT falukeys.roll_key(id, '1 day') IS NOT NULL AS rolled FROM assume.job WHER
 SELECT falukeys.roll_key(id) IS NOT NULL AS rolled FROM assume.job WHERE name = 'rolled';
 
 -- Who the identity is, or how it was refused
-CREATE FUNCTION assume.outcome(wanted text, permission text DEFAULT NULL, client inet DEFAULT NULL, object_id text DEFAULT NULL,
+CREATE FUNCTION assume.outcome(wanted text, permission text DEFAULT NULL, client inet DEFAULT NULL,
+	object_id text DEFAULT NULL,
 	mode falukeys.key_mode DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	verdict falukeys.verdict;
 	outcome text;
 BEGIN
-	verdict := falukeys.assume_key((SELECT handle FROM assume.job WHERE name = wanted), permission, client, object_id, mode);
+	verdict := falukeys.assume_key((SELECT handle FROM assume.job WHERE name = wanted), permission, client,
+		object_id, mode);
 	outcome := concat_ws(' ', verdict.code, verdict.kind, verdict.mode,
 		(SELECT 'as ' || name FROM assume.job AS j WHERE j.id = falukeys.current_key_id() AND name !~ 'forged'));
 	PERFORM falukeys.deauthenticate();
@@ -60,15 +66,18 @@ END $$;
 
 SET ROLE assume_worker;
 SELECT name, assume.outcome(name) FROM assume.job ORDER BY name COLLATE "C";
-SELECT assume.outcome('restricted', 'assumed', '10.1.1.1') AS fits, assume.outcome('restricted', 'assumed', '192.0.2.1') AS network,
+SELECT assume.outcome('restricted', 'assumed', '10.1.1.1') AS fits,
+	assume.outcome('restricted', 'assumed', '192.0.2.1') AS network,
 	assume.outcome('restricted', 'other', '10.1.1.1') AS permission, assume.outcome('public', 'assumed') AS public,
-	assume.outcome('temporary', object_id => 'object') AS object, assume.outcome('temporary', object_id => 'other') AS other_object,
+	assume.outcome('temporary', object_id => 'object') AS object,
+	assume.outcome('temporary', object_id => 'other') AS other_object,
 	assume.outcome('live', mode => 'test') AS mode;
 
 -- It ends with the transaction, and a savepoint's rollback brings back what was before.
 BEGIN;
 SELECT valid, code FROM falukeys.assume_key((SELECT handle FROM assume.job WHERE name = 'test'));
-SELECT falukeys.current_workspace_id() = :'workspace' AS workspace, falukeys.current_key_kind() AS kind, falukeys.current_key_mode() AS mode,
+SELECT falukeys.current_workspace_id() = :'workspace' AS workspace, falukeys.current_key_kind() AS kind,
+	falukeys.current_key_mode() AS mode,
 	falukeys.current_key_allows('assumed') AS allows;
 SAVEPOINT a;
 SELECT valid FROM falukeys.assume_key((SELECT handle FROM assume.job WHERE name = 'public'));
@@ -80,7 +89,8 @@ SELECT falukeys.deauthenticate();
 SELECT falukeys.current_key_kind() AS kind;
 COMMIT;
 SELECT falukeys.current_key_id();
--- It is an identity as any other: isolated tables show its rows, and a temporary key that it makes lives as long as it does.
+-- It is an identity as any other: isolated tables show its rows, and a temporary key that it makes
+-- lives as long as it does.
 RESET ROLE;
 CREATE TABLE assume.message (workspace_id text NOT NULL, mode falukeys.key_mode NOT NULL, body text);
 SELECT falukeys.isolate_table('assume.message', read_permission => 'assumed');

@@ -10,7 +10,8 @@ SELECT falukeys.create_workspace('Caches') AS workspace \gset
 SELECT falukeys.create_workspace('Other caches') AS other \gset
 SELECT falukeys.approve_workspace(:'workspace');
 SELECT falukeys.define_permission('caches');
-SELECT id, key FROM falukeys.create_key(:'workspace', 'secret', 'live', permissions => '{caches}', networks => '{192.0.2.0/24}', meta => '{"a": 1}') \gset
+SELECT id, key FROM falukeys.create_key(:'workspace', 'secret', 'live', permissions => '{caches}',
+	networks => '{192.0.2.0/24}', meta => '{"a": 1}') \gset
 SELECT key AS other_key FROM falukeys.create_key(:'other', 'secret', 'test') \gset
 
 -- Verification, with all that it reads, twice for what the first one remembers

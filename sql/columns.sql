@@ -8,8 +8,10 @@ RESET client_min_messages;
 
 SELECT falukeys.define_permission('columns');
 SELECT falukeys.create_workspace('Columns') AS workspace \gset
-SELECT id AS plain_id, key AS plain FROM falukeys.create_key(:'workspace', 'secret', 'test', meta => '{"plan": "gold"}') \gset
-SELECT id AS bound_id, key AS bound FROM falukeys.create_key(:'workspace', 'secret', 'test', NULL, '{columns}', '{192.0.2.0/24}') \gset
+SELECT id AS plain_id, key AS plain FROM falukeys.create_key(:'workspace', 'secret', 'test', meta => '{"plan": "gold"}')
+	\gset
+SELECT id AS bound_id, key AS bound FROM falukeys.create_key(:'workspace', 'secret', 'test', NULL, '{columns}',
+	'{192.0.2.0/24}') \gset
 SELECT key AS temporary FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}') \gset
 SELECT id AS old_id, key AS old FROM falukeys.create_key(:'workspace', 'secret', 'test') \gset
 SELECT id = :'old_id' AS rolled FROM falukeys.roll_key(:'old_id', '1 hour');
@@ -62,7 +64,8 @@ SELECT code, key_id, note, after FROM falukeys.verify_key('no key');
 SELECT mode, deliver_messages, note FROM falukeys.current_mode_settings();
 
 -- A new row has all of them.
-SELECT id AS new_id, key AS new FROM falukeys.create_key(:'workspace', 'secret', 'test', meta => '{"plan": "new"}') \gset
+SELECT id AS new_id, key AS new FROM falukeys.create_key(:'workspace', 'secret', 'test', meta => '{"plan": "new"}')
+	\gset
 SELECT code, meta FROM falukeys.verify_key(:'new');
 SELECT falukeys.annotate_key(:'plain_id', 'annotated');
 EXECUTE ask;

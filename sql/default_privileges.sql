@@ -11,13 +11,20 @@ CREATE DATABASE regress_falukeys_defaults TEMPLATE template0;
 
 -- every privilege on every object of the extension and its schema, the owner's too; the same as one text
 SELECT $$
-SELECT classid::regclass || ' ' || identity || ' ' || CASE grantee WHEN owner THEN 'owner' WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END
+SELECT classid::regclass || ' ' || identity || ' ' || CASE grantee WHEN owner THEN 'owner' WHEN 0 THEN 'PUBLIC'
+	ELSE grantee::regrole::text END
 	|| ' ' || privilege_type || ' ' || is_grantable AS held
-  FROM (SELECT 'pg_class'::regclass AS classid, oid AS objid, relowner AS owner, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) AS acl
-          FROM pg_class WHERE relnamespace IN (to_regnamespace('falukeys'), to_regnamespace('falukeys_internal')) AND relkind IN ('r', 'v', 'S')
-        UNION ALL SELECT 'pg_proc'::regclass, oid, proowner, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace IN (to_regnamespace('falukeys'), to_regnamespace('falukeys_internal'))
-        UNION ALL SELECT 'pg_type'::regclass, oid, typowner, coalesce(typacl, acldefault('T', typowner)) FROM pg_type WHERE typnamespace IN (to_regnamespace('falukeys'), to_regnamespace('falukeys_internal')) AND typcategory <> 'A'
-        UNION ALL SELECT 'pg_namespace'::regclass, oid, nspowner, coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace WHERE nspname IN ('falukeys', 'falukeys_internal')) o,
+  FROM (SELECT 'pg_class'::regclass AS classid, oid AS objid, relowner AS owner,
+      coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) AS acl
+          FROM pg_class WHERE relnamespace IN (to_regnamespace('falukeys'), to_regnamespace('falukeys_internal'))
+              AND relkind IN ('r', 'v', 'S')
+        UNION ALL SELECT 'pg_proc'::regclass, oid, proowner, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc
+        WHERE pronamespace IN (to_regnamespace('falukeys'), to_regnamespace('falukeys_internal'))
+        UNION ALL SELECT 'pg_type'::regclass, oid, typowner, coalesce(typacl, acldefault('T', typowner)) FROM pg_type
+        WHERE typnamespace IN (to_regnamespace('falukeys'), to_regnamespace('falukeys_internal'))
+            AND typcategory <> 'A'
+        UNION ALL SELECT 'pg_namespace'::regclass, oid, nspowner, coalesce(nspacl, acldefault('n', nspowner))
+        FROM pg_namespace WHERE nspname IN ('falukeys', 'falukeys_internal')) o,
        pg_identify_object(classid, objid, 0) AS object, aclexplode(acl)
 $$ AS privileges \gset
 
@@ -35,7 +42,8 @@ DECLARE kind text; maker regrole;
 BEGIN
 	FOREACH kind IN ARRAY '{TABLES,SEQUENCES,ROUTINES,TYPES,SCHEMAS}'::text[] LOOP
 		FOREACH maker IN ARRAY ARRAY[current_user, 'regress_falukeys_maker']::regrole[] LOOP
-			EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %s GRANT ALL ON %s TO regress_falukeys_app, "regress_falukeys app, 2" WITH GRANT OPTION', maker, kind);
+			EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %s GRANT ALL ON %s TO regress_falukeys_app, '
+				'"regress_falukeys app, 2" WITH GRANT OPTION', maker, kind);
 			EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %s GRANT ALL ON %s TO PUBLIC', maker, kind);
 		END LOOP;
 	END LOOP;
@@ -44,12 +52,15 @@ CREATE EXTENSION falukeys;
 SELECT held FROM privilege EXCEPT SELECT unnest(:'plain'::text[]) ORDER BY 1;
 SELECT unnest(:'plain'::text[]) EXCEPT SELECT held FROM privilege ORDER BY 1;
 -- as recorded for pg_dump
-SELECT count(*) AS recorded_otherwise FROM pg_init_privs i JOIN pg_proc p ON i.classoid = 'pg_proc'::regclass AND p.oid = i.objoid
+SELECT count(*) AS recorded_otherwise FROM pg_init_privs i
+	JOIN pg_proc p ON i.classoid = 'pg_proc'::regclass AND p.oid = i.objoid
  WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND initprivs IS DISTINCT FROM proacl;
-SELECT count(*) AS recorded_otherwise FROM pg_init_privs i JOIN pg_class c ON i.classoid = 'pg_class'::regclass AND c.oid = i.objoid
+SELECT count(*) AS recorded_otherwise FROM pg_init_privs i
+	JOIN pg_class c ON i.classoid = 'pg_class'::regclass AND c.oid = i.objoid
  WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND initprivs IS DISTINCT FROM relacl;
 SELECT count(*) AS not_recorded FROM pg_class c
- WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND relacl IS NOT NULL AND NOT EXISTS (SELECT FROM pg_init_privs WHERE classoid = 'pg_class'::regclass AND objoid = c.oid);
+ WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND relacl IS NOT NULL
+     AND NOT EXISTS (SELECT FROM pg_init_privs WHERE classoid = 'pg_class'::regclass AND objoid = c.oid);
 DROP EXTENSION falukeys;
 DROP SCHEMA falukeys;
 
@@ -115,9 +126,11 @@ END $$;
 SELECT pg_temp.attempt('CREATE TABLE falukeys.foreign_one ()', 'DROP TABLE falukeys.foreign_one');
 SELECT pg_temp.attempt('CREATE TYPE falukeys.foreign_one AS ENUM ()', 'DROP TYPE falukeys.foreign_one');
 SELECT pg_temp.attempt('CREATE VIEW falukeys.foreign_one AS SELECT 1', 'DROP VIEW falukeys.foreign_one');
-SELECT pg_temp.attempt('CREATE OPERATOR falukeys.=== (FUNCTION = pg_catalog.texteq, LEFTARG = text, RIGHTARG = text)', 'DROP OPERATOR falukeys.=== (text, text)');
+SELECT pg_temp.attempt('CREATE OPERATOR falukeys.=== (FUNCTION = pg_catalog.texteq, LEFTARG = text, RIGHTARG = text)',
+	'DROP OPERATOR falukeys.=== (text, text)');
 SELECT pg_temp.attempt('CREATE COLLATION falukeys.foreign_one FROM "C"', 'DROP COLLATION falukeys.foreign_one');
-SELECT pg_temp.attempt('CREATE AGGREGATE falukeys.foreign_one (text) (SFUNC = pg_catalog.textcat, STYPE = text)', 'DROP AGGREGATE falukeys.foreign_one (text)');
+SELECT pg_temp.attempt('CREATE AGGREGATE falukeys.foreign_one (text) (SFUNC = pg_catalog.textcat, STYPE = text)',
+	'DROP AGGREGATE falukeys.foreign_one (text)');
 CREATE EXTENSION falukeys;
 
 \c :before

@@ -13,10 +13,12 @@ CREATE ROLE regress_falukeys_nobody;
 CREATE ROLE regress_falukeys_operator;
 CREATE ROLE regress_falukeys_manager;
 CREATE ROLE regress_falukeys_verifier;
-SELECT falukeys.grant_access('regress_falukeys_operator', 'operator'), falukeys.grant_access('regress_falukeys_manager', 'manager'),
+SELECT falukeys.grant_access('regress_falukeys_operator', 'operator'),
+	falukeys.grant_access('regress_falukeys_manager', 'manager'),
 	falukeys.grant_access('regress_falukeys_verifier', 'verifier');
 SELECT falukeys.create_workspace('Describing', 'regress_falukeys_administrator') AS workspace \gset
-SELECT falukeys.add_member(:'workspace', 'regress_falukeys_developer', 'developer'), falukeys.add_member(:'workspace', 'regress_falukeys_member', 'member');
+SELECT falukeys.add_member(:'workspace', 'regress_falukeys_developer', 'developer'),
+	falukeys.add_member(:'workspace', 'regress_falukeys_member', 'member');
 SELECT falukeys.create_workspace('Describing, foreign') AS foreign \gset
 SELECT max(id) AS before FROM falukeys.events \gset
 
@@ -37,7 +39,8 @@ SELECT event, detail, key_id FROM falukeys.events WHERE id > :before AND workspa
 SELECT max(id) AS before FROM falukeys.events \gset
 UPDATE falukeys.workspaces SET name = 'By hand', meta = '[1]' WHERE id = :'workspace';
 UPDATE falukeys.workspaces SET meta = NULL WHERE id = :'workspace';
-UPDATE falukeys.workspaces SET name = 'By hand fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys', state = 'suspended', state_reason = 'both' WHERE id = :'workspace';
+UPDATE falukeys.workspaces SET name = 'By hand fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys', state = 'suspended',
+	state_reason = 'both' WHERE id = :'workspace';
 UPDATE falukeys.workspaces SET name = name, meta = meta WHERE id = :'workspace';
 BEGIN;
 SAVEPOINT s;

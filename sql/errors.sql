@@ -48,12 +48,14 @@ BEGIN
 		SET LOCAL client_min_messages = warning;
 		CREATE EXTENSION IF NOT EXISTS postgres_fdw;
 		CREATE TABLE errors_local (note text);
-		EXECUTE format('CREATE SERVER errors_server FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, dbname %L)',
+		EXECUTE format('CREATE SERVER errors_server FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, '
+			'dbname %L)',
 			coalesce(host(inet_server_addr()), trim(split_part(current_setting('unix_socket_directories'), ',', 1))),
 			current_setting('port'), current_database());
 		EXECUTE format('CREATE USER MAPPING FOR PUBLIC SERVER errors_server OPTIONS (user %L)', session_user);
 		DROP TABLE errors_remote;
-		CREATE FOREIGN TABLE errors_remote (note text) SERVER errors_server OPTIONS (schema_name 'public', table_name 'errors_local');
+		CREATE FOREIGN TABLE errors_remote (note text) SERVER errors_server OPTIONS (schema_name 'public',
+			table_name 'errors_local');
 	END IF;
 END
 $$;
@@ -77,9 +79,12 @@ BEGIN
 		outcomes := outcomes || ARRAY[
 			pg_temp.failing(workspace, 'SELECT falukeys.import_key($1, ''fskt_errorserrorserrorserrors'')', i),
 			pg_temp.failing(workspace, 'SELECT falukeys.isolate_table(''errors_isolated'') FROM (SELECT $1) AS w', i),
-			pg_temp.failing(workspace, 'SELECT falukeys.create_key($1, ''secret'', ''test'', permissions => ''{errors.unknown}'')', i),
-			pg_temp.failing(workspace, 'UPDATE falukeys.workspaces SET state = ''pending'' WHERE id = $1 OR 1 / (id <> $1)::int = 0', i),
-			pg_temp.failing(workspace, 'SELECT falukeys.roll_key(id) FROM falukeys.keys WHERE revoked_at IS NOT NULL AND workspace_id = $1', i)];
+			pg_temp.failing(workspace, 'SELECT falukeys.create_key($1, ''secret'', ''test'', '
+				'permissions => ''{errors.unknown}'')', i),
+			pg_temp.failing(workspace, 'UPDATE falukeys.workspaces SET state = ''pending'' '
+				'WHERE id = $1 OR 1 / (id <> $1)::int = 0', i),
+			pg_temp.failing(workspace, 'SELECT falukeys.roll_key(id) FROM falukeys.keys WHERE revoked_at IS NOT NULL '
+				'AND workspace_id = $1', i)];
 	END LOOP;
 	PERFORM falukeys.create_workspace('Errors, after all');
 	INSERT INTO errors_outcomes SELECT DISTINCT unnest(outcomes);
@@ -106,7 +111,8 @@ SHOW search_path;
 CREATE TEMP TABLE errors_ids (id text);
 CREATE FUNCTION pg_temp.note() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'F0001', MESSAGE = NEW.id; END $$;
-CREATE TRIGGER zz_note BEFORE INSERT ON falukeys.workspaces FOR EACH ROW WHEN (NEW.name = 'Errors, noted') EXECUTE FUNCTION pg_temp.note();
+CREATE TRIGGER zz_note BEFORE INSERT ON falukeys.workspaces FOR EACH ROW WHEN (NEW.name = 'Errors, noted')
+	EXECUTE FUNCTION pg_temp.note();
 BEGIN;
 DO $$
 BEGIN
@@ -159,11 +165,15 @@ DROP TRIGGER zz_note ON falukeys.workspaces;
 -- No memory of the session's gets into the record: behind a name there are zeros.
 SELECT count(falukeys.create_workspace('Errors, zeros ' || n)) AS workspaces FROM generate_series(1, 20) AS n;
 CHECKPOINT;
-SELECT current_setting('block_size')::integer AS block_size, greatest(pg_relation_size('falukeys.events') / current_setting('block_size')::integer - 4, 0) AS from_block \gset
+SELECT current_setting('block_size')::integer AS block_size,
+	greatest(pg_relation_size('falukeys.events') / current_setting('block_size')::integer - 4, 0) AS from_block \gset
 SELECT count(*) > 10 AND count(*) <= (SELECT count(*)
-	FROM regexp_matches(encode(pg_read_binary_file(pg_relation_filepath('falukeys.events'), :from_block * :block_size, 4 * :block_size), 'hex'),
-		encode('workspace.created', 'hex') || '(' || rpad(encode(convert_to(session_user, 'UTF8'), 'hex'), 128, '0') || '){2}', 'g')) AS all_zeros
-FROM falukeys.events WHERE event = 'workspace.created' AND actor = session_user AND session_actor = session_user AND (ctid::text::point)[0] >= :from_block;
+	FROM regexp_matches(encode(pg_read_binary_file(pg_relation_filepath('falukeys.events'), :from_block * :block_size,
+		4 * :block_size), 'hex'),
+		encode('workspace.created', 'hex') || '(' || rpad(encode(convert_to(session_user, 'UTF8'), 'hex'), 128, '0')
+			|| '){2}', 'g')) AS all_zeros
+FROM falukeys.events WHERE event = 'workspace.created' AND actor = session_user AND session_actor = session_user
+	AND (ctid::text::point)[0] >= :from_block;
 
 SET client_min_messages = warning;
 SELECT falukeys.release_table('errors_isolated');

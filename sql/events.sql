@@ -19,7 +19,8 @@ SELECT falukeys.resume_workspace(:'workspace');
 SELECT falukeys.add_member(:'workspace', current_user::regrole, 'administrator');
 SELECT falukeys.remove_member(:'workspace', 'regress_falukeys_alice');
 SELECT falukeys.define_permission('events.read');
-SELECT id AS key_id, key FROM falukeys.create_key(:'workspace', 'secret', 'live', 'noted fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys', reveal => false) \gset
+SELECT id AS key_id, key FROM falukeys.create_key(:'workspace', 'secret', 'live',
+	'noted fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys', reveal => false) \gset
 SELECT falukeys.reveal_key(:'key_id', 'kept beside fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys') AS key \gset
 SELECT falukeys.restrict_key(:'key_id', '{events.read}', '{192.0.2.0/24}');
 SELECT falukeys.clear_permissions(:'key_id');
@@ -28,7 +29,8 @@ SELECT falukeys.enable_key(:'key_id');
 SELECT key AS next_key FROM falukeys.roll_key(:'key_id', '1 hour') \gset
 SELECT falukeys.import_key(:'workspace', 'fskt_eventsimportedeventsimported') AS imported \gset
 SELECT key AS temporary_key FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}') \gset
-SELECT falukeys.report_compromised_key(:'next_key', 'pasted as fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys') = :'key_id' AS reported;
+SELECT falukeys.report_compromised_key(:'next_key', 'pasted as fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys')
+	= :'key_id' AS reported;
 SELECT falukeys.revoke_key(:'key_id', 'was fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys');
 SELECT falukeys.close_workspace(:'workspace', 'left with fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys');
 
@@ -37,8 +39,10 @@ SELECT e.event, k.kind, k.mode, e.key_id = :'key_id' AS the_key
  WHERE e.workspace_id = :'workspace' ORDER BY e.id;
 
 -- Who, for whom, when and about what
-SELECT count(*) FILTER (WHERE actor = current_user AND session_actor = session_user AND acting_for = 'alice@example.com') = count(*) AS actors,
-       count(*) FILTER (WHERE at BETWEEN clock_timestamp() - interval '1 minute' AND clock_timestamp()) = count(*) AS at,
+SELECT count(*) FILTER (WHERE actor = current_user AND session_actor = session_user
+	AND acting_for = 'alice@example.com') = count(*) AS actors,
+       count(*) FILTER (WHERE at BETWEEN clock_timestamp() - interval '1 minute' AND clock_timestamp())
+           = count(*) AS at,
        count(*) FILTER (WHERE (workspace_id = :'workspace') IS NOT FALSE) = count(*) AS workspaces,
        count(*) FILTER (WHERE (key_id IS NOT NULL) = (event LIKE 'key.%')) = count(*) AS keys
   FROM falukeys.events WHERE id > :before;
@@ -73,7 +77,8 @@ SELECT e.event, k.kind, k.mode, e.acting_for
 
 -- What describes a workspace, once a change, with no key in it
 SELECT max(id) AS before FROM falukeys.events \gset
-UPDATE falukeys.workspaces SET name = 'Events, renamed fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys', meta = '{"plan": "small"}' WHERE id = :'by_hand';
+UPDATE falukeys.workspaces SET name = 'Events, renamed fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys',
+	meta = '{"plan": "small"}' WHERE id = :'by_hand';
 UPDATE falukeys.workspaces SET name = name, meta = '{"plan":  "small"}' WHERE id = :'by_hand';
 UPDATE falukeys.workspaces SET meta = NULL, state = 'suspended' WHERE id = :'by_hand';
 UPDATE falukeys.workspaces SET meta = to_jsonb(repeat('x', 70000)) WHERE id = :'by_hand';
@@ -112,7 +117,8 @@ UNLISTEN falukeys;
 \set announced `sed 's/received.*//; s/[0-9][0-9]*/N/' results/events.announced`
 \echo :announced
 \set numbers `sed 's/received.*//; s/[^0-9]//g' results/events.announced`
-SELECT array_agg(id ORDER BY id) = string_to_array(:'numbers', E'\n')::bigint[] AS numbers FROM falukeys.events WHERE id > :before;
+SELECT array_agg(id ORDER BY id) = string_to_array(:'numbers', E'\n')::bigint[] AS numbers FROM falukeys.events
+	WHERE id > :before;
 
 -- Append-only, for a superuser too
 UPDATE falukeys.events SET actor = 'nobody' WHERE workspace_id = :'workspace';
@@ -125,10 +131,13 @@ SELECT count(*) > 20 AS all_there FROM falukeys.events WHERE workspace_id = :'wo
 -- Numbers come from the record itself: there is no sequence that another could set.
 SELECT count(*) AS sequences FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace AND relkind = 'S';
 SELECT max(id) AS last FROM falukeys.events \gset
-INSERT INTO falukeys.events (event, actor, session_actor) VALUES ('events.first', 'someone', 'someone'), ('events.second', 'someone', 'someone') RETURNING id - :last AS number, event;
+INSERT INTO falukeys.events (event, actor, session_actor)
+	VALUES ('events.first', 'someone', 'someone'), ('events.second', 'someone', 'someone')
+	RETURNING id - :last AS number, event;
 -- By whom a number is given, is over with the statement.
 BEGIN;
-INSERT INTO falukeys.events (event, actor, session_actor) VALUES ('events.third', 'someone', 'someone') RETURNING id - :last AS number;
+INSERT INTO falukeys.events (event, actor, session_actor) VALUES ('events.third', 'someone', 'someone')
+	RETURNING id - :last AS number;
 SELECT falukeys.create_workspace('Events, numbered') IS NOT NULL AS created;
 SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
 COMMIT;
@@ -141,17 +150,23 @@ SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_
 COMMIT;
 SELECT count(*) = max(id) - :last AS without_gaps FROM falukeys.events WHERE id > :last;
 -- What JSON has no number for is none.
-INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (9007199254740992, 'events.last', 'someone', 'someone');
+INSERT INTO falukeys.events (id, event, actor, session_actor)
+	VALUES (9007199254740992, 'events.last', 'someone', 'someone');
 INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (0, 'events.last', 'someone', 'someone');
 -- Nor may one take what later ones need, even if it is rolled back; those that are restored follow each other.
-INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (9007199254740991, 'events.last', 'someone', 'someone');
+INSERT INTO falukeys.events (id, event, actor, session_actor)
+	VALUES (9007199254740991, 'events.last', 'someone', 'someone');
 BEGIN;
-INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (4503599627370495, 'events.high', 'someone', 'someone');
-INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (4503599627370496, 'events.higher', 'someone', 'someone');
-INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (4503599627370500, 'events.higher', 'someone', 'someone');
+INSERT INTO falukeys.events (id, event, actor, session_actor)
+	VALUES (4503599627370495, 'events.high', 'someone', 'someone');
+INSERT INTO falukeys.events (id, event, actor, session_actor)
+	VALUES (4503599627370496, 'events.higher', 'someone', 'someone');
+INSERT INTO falukeys.events (id, event, actor, session_actor)
+	VALUES (4503599627370500, 'events.higher', 'someone', 'someone');
 INSERT INTO falukeys.events (event, actor, session_actor) VALUES ('events.highest', 'someone', 'someone') RETURNING id;
 ROLLBACK;
-INSERT INTO falukeys.events (id, event, actor, session_actor) VALUES (4503599627370495 + 2 * 4294967296, 'events.far', 'someone', 'someone');
+INSERT INTO falukeys.events (id, event, actor, session_actor)
+	VALUES (4503599627370495 + 2 * 4294967296, 'events.far', 'someone', 'someone');
 SELECT falukeys.define_permission('events.after');
 
 -- event_log shows a superuser all of it.

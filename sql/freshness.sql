@@ -8,11 +8,13 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS falukeys;
 RESET client_min_messages;
 
-SELECT falukeys.define_permission('freshness'), falukeys.define_permission('freshness.read'), falukeys.define_permission('freshly');
+SELECT falukeys.define_permission('freshness'), falukeys.define_permission('freshness.read'),
+	falukeys.define_permission('freshly');
 SELECT falukeys.create_workspace('Freshness') AS workspace \gset
 SELECT falukeys.approve_workspace(:'workspace');
 SELECT id AS key_id, key FROM falukeys.create_key(:'workspace', 'secret', 'live') \gset
-SELECT id AS restricted_id, key AS restricted FROM falukeys.create_key(:'workspace', 'secret', 'live', NULL, '{freshness}', '{192.0.2.0/24}') \gset
+SELECT id AS restricted_id, key AS restricted
+	FROM falukeys.create_key(:'workspace', 'secret', 'live', NULL, '{freshness}', '{192.0.2.0/24}') \gset
 
 -- In a cached plan
 SET plan_cache_mode = force_generic_plan;
@@ -75,7 +77,8 @@ COMMIT;
 -- likewise what it is restricted to
 BEGIN;
 DECLARE reading NO SCROLL CURSOR FOR
-	SELECT number, (falukeys.verify_key(:'restricted', 'freshness.read', '192.0.2.1')).code FROM generate_series(1, 14) number;
+	SELECT number, (falukeys.verify_key(:'restricted', 'freshness.read', '192.0.2.1')).code
+	FROM generate_series(1, 14) number;
 FETCH 2 FROM reading;
 SELECT falukeys.restrict_key(:'restricted_id', '{freshly}');
 FETCH 2 FROM reading;
@@ -105,7 +108,8 @@ BEGIN
 END $$;
 SELECT * FROM pg_temp.loop(:'key_id', :'key');
 -- Each row is asked for by itself: nothing is answered once for all.
-EXPLAIN (COSTS OFF, VERBOSE) SELECT falukeys.key_allows('fskl_freshnessfreshnessfreshness', 'freshness', '192.0.2.1') FROM generate_series(1, 2);
+EXPLAIN (COSTS OFF, VERBOSE) SELECT falukeys.key_allows('fskl_freshnessfreshnessfreshness', 'freshness', '192.0.2.1')
+	FROM generate_series(1, 2);
 
 --
 -- It writes nothing and takes no row lock.
@@ -116,7 +120,8 @@ SELECT key FROM unnest(ARRAY[:'key', :'restricted', :'rolled', 'fskl_freshnessfr
 \c -
 BEGIN READ ONLY;
 SELECT code FROM freshness_key, falukeys.verify_key(key, 'freshness', '192.0.2.1') ORDER BY code;
-SELECT falukeys.key_allows(:'key', NULL, NULL) AS key_allows, falukeys.handle_allows(falukeys.apikey_of(:'key'), NULL, NULL) AS handle_allows;
+SELECT falukeys.key_allows(:'key', NULL, NULL) AS key_allows,
+	falukeys.handle_allows(falukeys.apikey_of(:'key'), NULL, NULL) AS handle_allows;
 SELECT pg_current_xact_id_if_assigned() IS NULL AS no_transaction_id;
 SELECT DISTINCT mode FROM pg_locks
  WHERE pid = pg_backend_pid() AND relation IN (SELECT oid FROM pg_class WHERE relnamespace = 'falukeys'::regnamespace);
@@ -127,9 +132,11 @@ COMMIT;
 \c -
 BEGIN;
 SELECT code FROM falukeys.verify_key('fskl_Made0up0random0part0for0the0tests0of0types0000000');
-SELECT sum(coalesce(seq_scan, 0) + coalesce(idx_scan, 0)) AS scans FROM pg_stat_xact_user_tables WHERE schemaname = 'falukeys';
+SELECT sum(coalesce(seq_scan, 0) + coalesce(idx_scan, 0)) AS scans FROM pg_stat_xact_user_tables
+	WHERE schemaname = 'falukeys';
 SELECT code FROM falukeys.verify_key(:'key', 'freshness', '192.0.2.1');
-SELECT sum(seq_scan) AS sequential, sum(idx_scan) > 0 AS by_index FROM pg_stat_xact_user_tables WHERE schemaname = 'falukeys';
+SELECT sum(seq_scan) AS sequential, sum(idx_scan) > 0 AS by_index FROM pg_stat_xact_user_tables
+	WHERE schemaname = 'falukeys';
 COMMIT;
 
 PREPARE ask(text) AS SELECT code FROM falukeys.verify_key($1, 'freshness.read', '192.0.2.1');
@@ -154,7 +161,8 @@ BEGIN
 	PERFORM falukeys.verify_key(current_setting('freshness.key'));
 	RAISE EXCEPTION 'not today';
 END $$;
-CREATE TRIGGER audit AFTER UPDATE ON falukeys.workspaces FOR EACH ROW WHEN (NEW.state = 'approved') EXECUTE FUNCTION freshness_audit();
+CREATE TRIGGER audit AFTER UPDATE ON falukeys.workspaces FOR EACH ROW WHEN (NEW.state = 'approved')
+	EXECUTE FUNCTION freshness_audit();
 SELECT set_config('freshness.key', :'key', false) IS NOT NULL AS set;
 SELECT falukeys.suspend_workspace(:'workspace');
 SELECT falukeys.resume_workspace(:'workspace');
@@ -173,11 +181,13 @@ CREATE TABLE freshness_hostile.keys (LIKE falukeys.keys);
 CREATE TABLE freshness_hostile.key_networks (LIKE falukeys.key_networks);
 SET search_path = freshness_hostile, pg_temp, pg_catalog;
 SELECT falukeys.restrict_key(:'restricted_id', networks => '{198.51.100.0/24}');
-SELECT client, code FROM unnest('{192.0.2.1,198.51.100.1}'::inet[]) client, falukeys.verify_key(:'restricted', 'freshness', client) ORDER BY client;
+SELECT client, code FROM unnest('{192.0.2.1,198.51.100.1}'::inet[]) client,
+	falukeys.verify_key(:'restricted', 'freshness', client) ORDER BY client;
 SELECT code FROM falukeys.verify_key('fskl_freshnessfreshnessfreshnes0');
 SELECT falukeys.create_workspace('Freshness, hostile') IS NOT NULL AS created;
 SET search_path = '';
-SELECT client, code FROM unnest('{192.0.2.1,198.51.100.1}'::inet[]) client, falukeys.verify_key(:'restricted', 'freshness', client) ORDER BY client;
+SELECT client, code FROM unnest('{192.0.2.1,198.51.100.1}'::inet[]) client,
+	falukeys.verify_key(:'restricted', 'freshness', client) ORDER BY client;
 RESET search_path;
 SELECT count(*) FROM freshness_hostile.keys;
 SET client_min_messages = warning;

@@ -23,9 +23,11 @@ SELECT created.id, created.key, 'temporary', mode
        generate_series(1, 5000) number,
        LATERAL falukeys.create_temporary_key(:'workspace', mode, ARRAY['object ' || number]) created;
 
-SELECT kind, count(*), count(DISTINCT key) AS keys, count(DISTINCT substr(key, 6, 43)) AS random_parts, count(DISTINCT id) AS ids,
+SELECT kind, count(*), count(DISTINCT key) AS keys, count(DISTINCT substr(key, 6, 43)) AS random_parts,
+	count(DISTINCT id) AS ids,
        count(*) FILTER (WHERE key ~ '^f[spt]k[lt]_[0-9A-Za-z]{49}$') AS matching,
-       count(*) FILTER (WHERE left(key, 5) = 'f' || left(kind::text, 1) || 'k' || left(mode::text, 1) || '_') AS right_prefix,
+       count(*) FILTER (WHERE left(key, 5) = 'f' || left(kind::text, 1) || 'k' || left(mode::text, 1)
+           || '_') AS right_prefix,
        count(*) FILTER (WHERE id ~ '^key_[0-9A-Za-z]{27}$') AS matching_ids,
        count(*) FILTER (WHERE falukeys.is_well_formed(key)) AS well_formed
   FROM generated_key GROUP BY kind ORDER BY kind;
@@ -87,7 +89,8 @@ BEGIN
 	RETURN register # x'ffffffff'::bigint;
 END $$;
 CREATE FUNCTION pg_temp.checksum(bytes bytea) RETURNS text IMMUTABLE LANGUAGE sql AS $$
-	SELECT string_agg(substr(pg_temp.base62(), 1 + (pg_temp.crc32(bytes) / (62::bigint ^ power)::bigint % 62)::integer, 1), '' ORDER BY power DESC)
+	SELECT string_agg(substr(pg_temp.base62(), 1 + (pg_temp.crc32(bytes) / (62::bigint ^ power)::bigint % 62)::integer,
+		1), '' ORDER BY power DESC)
 	  FROM generate_series(0, 5) power
 $$;
 
@@ -95,13 +98,15 @@ $$;
 SELECT to_hex(pg_temp.crc32('123456789')) AS crc32,
        pg_temp.checksum('fskt_Made0up0random0part0for0the0tests0of0types0') AS checksum,
        pg_temp.checksum('fpkl_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg') AS checksum;
-SELECT count(*) AS sample, count(*) FILTER (WHERE right(key, 6) = pg_temp.checksum(convert_to(left(key, 48), 'UTF8'))) AS agreeing
+SELECT count(*) AS sample, count(*) FILTER (WHERE right(key, 6)
+	= pg_temp.checksum(convert_to(left(key, 48), 'UTF8'))) AS agreeing
   FROM (SELECT key, row_number() OVER (PARTITION BY kind, mode) AS number FROM generated_key) numbered
  WHERE number <= 100;
 
 -- What a roll makes is made in the same way.
 SELECT count(*), count(DISTINCT rolled.key) AS keys,
-       count(*) FILTER (WHERE rolled.key ~ '^fskl_[0-9A-Za-z]{49}$' AND right(rolled.key, 6) = pg_temp.checksum(convert_to(left(rolled.key, 48), 'UTF8'))) AS agreeing
+       count(*) FILTER (WHERE rolled.key ~ '^fskl_[0-9A-Za-z]{49}$'
+           AND right(rolled.key, 6) = pg_temp.checksum(convert_to(left(rolled.key, 48), 'UTF8'))) AS agreeing
   FROM (SELECT id FROM generated_key WHERE kind = 'secret' AND mode = 'live' LIMIT 50) chosen,
        LATERAL falukeys.roll_key(chosen.id) rolled;
 
@@ -109,7 +114,8 @@ SELECT count(*), count(DISTINCT rolled.key) AS keys,
 -- Ids: base62 of 32 bits of seconds since 1400000000 and 128 random bits
 --
 CREATE FUNCTION pg_temp.id_time(id text) RETURNS timestamptz LANGUAGE sql AS $$
-	SELECT to_timestamp(1400000000 + div(sum((strpos(pg_temp.base62(), substr(split_part(id, '_', 2), place, 1)) - 1) * 62::numeric ^ (27 - place)),
+	SELECT to_timestamp(1400000000 + div(sum((strpos(pg_temp.base62(),
+		substr(split_part(id, '_', 2), place, 1)) - 1) * 62::numeric ^ (27 - place)),
 	                                     2::numeric ^ 128)::bigint)
 	  FROM generate_series(1, 27) place
 $$;
@@ -121,7 +127,8 @@ SELECT count(*) AS ids,
        count(*) FILTER (WHERE made BETWEEN :'began'::timestamptz - interval '1 second' AND clock_timestamp()) AS timed
   FROM generated_id;
 -- so they sort by the time of creation
-SELECT count(*) FROM (SELECT made < lag(made) OVER (PARTITION BY id LIKE 'key%' ORDER BY id COLLATE "C") AS earlier FROM generated_id) neighbours
+SELECT count(*) FROM (SELECT made < lag(made) OVER (PARTITION BY id LIKE 'key%' ORDER BY id COLLATE "C") AS earlier
+	FROM generated_id) neighbours
  WHERE earlier;
 SELECT workspace.id COLLATE "C" < later.id AS later_sorts_after
   FROM (SELECT min(id COLLATE "C") AS id FROM falukeys.keys WHERE workspace_id = :'workspace') workspace,

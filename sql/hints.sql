@@ -8,8 +8,10 @@ RESET client_min_messages;
 
 SELECT falukeys.define_permission(name) FROM unnest('{hints,hints.read,hinted}'::text[]) name;
 SELECT falukeys.create_workspace('Hints') AS workspace \gset
-SELECT id AS a_id, key AS a FROM falukeys.create_key(:'workspace', 'secret', 'test', NULL, '{hints}', '{192.0.2.0/24}') \gset
-SELECT id AS b_id, key AS b FROM falukeys.create_key(:'workspace', 'secret', 'test', NULL, '{hinted}', '{198.51.100.0/24}') \gset
+SELECT id AS a_id, key AS a FROM falukeys.create_key(:'workspace', 'secret', 'test', NULL, '{hints}', '{192.0.2.0/24}')
+	\gset
+SELECT id AS b_id, key AS b FROM falukeys.create_key(:'workspace', 'secret', 'test', NULL, '{hinted}',
+	'{198.51.100.0/24}') \gset
 PREPARE ask(text, text, inet) AS SELECT code FROM falukeys.verify_key($1, $2, $3);
 -- Twice: the second time the row that fitted is looked at first.  (In FROM, a
 -- function whose arguments do not change is called once.)
@@ -43,7 +45,8 @@ SELECT min(key) AS first, max(key) AS second FROM
 	(SELECT key FROM generate_series(1000, 2999) i, concat('fskt_hintsinthesameplace', i) key
 	WHERE get_byte(sha256(key::bytea), 0) = 7 ORDER BY i LIMIT 2) same_place \gset
 SELECT falukeys.import_key(:'workspace', :'first', NULL, '{hints}', '{192.0.2.0/24}') IS NOT NULL AS first,
-	falukeys.import_key(:'workspace', :'second', NULL, '{hinted}', '{192.0.2.0/25,198.51.100.0/24}') IS NOT NULL AS second;
+	falukeys.import_key(:'workspace', :'second', NULL, '{hinted}',
+		'{192.0.2.0/25,198.51.100.0/24}') IS NOT NULL AS second;
 EXECUTE twice(:'first', 'hints.read', '192.0.2.1');
 EXECUTE twice(:'second', 'hints.read', '192.0.2.1');
 EXECUTE twice(:'first', 'hints.read', '192.0.2.200');
@@ -161,14 +164,17 @@ EXECUTE twice(:'b', 'hints.read', '203.0.113.1');
 
 -- Objects of temporary keys
 SELECT id AS t_id, key AS t FROM falukeys.create_temporary_key(:'workspace', 'test', '{one,two}') \gset
-SELECT i, object, (falukeys.verify_key(:'t', object_id => object)).code FROM generate_series(1, 2) i, unnest('{one,two,three}'::text[]) object ORDER BY i, object;
+SELECT i, object, (falukeys.verify_key(:'t', object_id => object)).code
+	FROM generate_series(1, 2) i, unnest('{one,two,three}'::text[]) object ORDER BY i, object;
 SET session_replication_role = replica;
 DELETE FROM falukeys.key_objects WHERE key_id = :'t_id' AND object_id = 'one';
 RESET session_replication_role;
-SELECT i, object, (falukeys.verify_key(:'t', object_id => object)).code FROM generate_series(1, 2) i, unnest('{one,two,three}'::text[]) object ORDER BY i, object;
+SELECT i, object, (falukeys.verify_key(:'t', object_id => object)).code
+	FROM generate_series(1, 2) i, unnest('{one,two,three}'::text[]) object ORDER BY i, object;
 SELECT key AS u FROM falukeys.create_temporary_key(:'workspace', 'test', '{one}') \gset
 VACUUM FULL falukeys.key_objects;
-SELECT i, object, (falukeys.verify_key(:'t', object_id => object)).code AS t, (falukeys.verify_key(:'u', object_id => object)).code AS u
+SELECT i, object, (falukeys.verify_key(:'t', object_id => object)).code AS t,
+	(falukeys.verify_key(:'u', object_id => object)).code AS u
   FROM generate_series(1, 2) i, unnest('{one,two,three}'::text[]) object ORDER BY i, object;
 
 -- A key that was rolled, or whose row went elsewhere, is not found where it stood.
@@ -198,5 +204,6 @@ EXECUTE twice(:'gone', 'hints', '192.0.2.1');
 -- More keys than one session remembers
 CREATE TABLE hints_key AS SELECT 'fskt_hintshintshintshints' || i AS key FROM generate_series(10000, 13000) i;
 INSERT INTO falukeys.keys (workspace_id, secret) SELECT :'workspace', falukeys.apikey_of(key) FROM hints_key;
-SELECT i, count(*) FROM generate_series(1, 3) i, hints_key WHERE falukeys.key_allows(key || left('', i), NULL, NULL) GROUP BY i ORDER BY i;
+SELECT i, count(*) FROM generate_series(1, 3) i, hints_key WHERE falukeys.key_allows(key || left('', i), NULL, NULL)
+	GROUP BY i ORDER BY i;
 DROP TABLE hints_key;

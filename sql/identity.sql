@@ -6,10 +6,13 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS falukeys;
 RESET client_min_messages;
 
-SELECT count(falukeys.define_permission(name)) AS defined FROM unnest('{identity,identity.read,identity_other}'::text[]) name;
+SELECT count(falukeys.define_permission(name)) AS defined
+	FROM unnest('{identity,identity.read,identity_other}'::text[]) name;
 SELECT falukeys.create_workspace('Identity') AS workspace, falukeys.create_workspace('Identity, other') AS other \gset
-SELECT falukeys.create_workspace('Identity, suspended') AS suspended, falukeys.create_workspace('Identity, closed') AS closed \gset
-SELECT count(falukeys.approve_workspace(id)) AS approved FROM unnest(ARRAY[:'workspace', :'other', :'suspended', :'closed']) id;
+SELECT falukeys.create_workspace('Identity, suspended') AS suspended,
+	falukeys.create_workspace('Identity, closed') AS closed \gset
+SELECT count(falukeys.approve_workspace(id)) AS approved
+	FROM unnest(ARRAY[:'workspace', :'other', :'suspended', :'closed']) id;
 
 CREATE ROLE identity_app;
 SELECT falukeys.grant_access('identity_app', 'verifier');
@@ -18,49 +21,62 @@ CREATE ROLE identity_nobody;
 -- Keys by name
 CREATE TABLE identity_named (name text PRIMARY KEY, id text, key text);
 GRANT SELECT ON identity_named TO PUBLIC;
-CREATE FUNCTION pg_temp.make(name text, workspace text, kind falukeys.key_kind DEFAULT 'secret', mode falukeys.key_mode DEFAULT 'test',
+CREATE FUNCTION pg_temp.make(name text, workspace text, kind falukeys.key_kind DEFAULT 'secret',
+	mode falukeys.key_mode DEFAULT 'test',
 	permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL, not_before timestamptz DEFAULT NULL)
 RETURNS void LANGUAGE sql AS $$
 	INSERT INTO identity_named
-	SELECT make.name, made.* FROM falukeys.create_key(workspace, make.kind, make.mode, NULL, make.permissions, make.networks,
+	SELECT make.name, made.* FROM falukeys.create_key(workspace, make.kind, make.mode, NULL,
+		make.permissions, make.networks,
 		not_before => make.not_before) made
 $$;
-CREATE FUNCTION pg_temp.id_of(name text) RETURNS text LANGUAGE sql AS $$ SELECT id FROM identity_named n WHERE n.name = id_of.name $$;
-CREATE FUNCTION pg_temp.key_of(name text) RETURNS text LANGUAGE sql AS $$ SELECT key FROM identity_named n WHERE n.name = key_of.name $$;
-CREATE FUNCTION pg_temp.take(name text) RETURNS text LANGUAGE sql AS $$ SELECT code FROM falukeys.authenticate(pg_temp.key_of(name)) $$;
+CREATE FUNCTION pg_temp.id_of(name text) RETURNS text LANGUAGE sql
+	AS $$ SELECT id FROM identity_named n WHERE n.name = id_of.name $$;
+CREATE FUNCTION pg_temp.key_of(name text) RETURNS text LANGUAGE sql
+	AS $$ SELECT key FROM identity_named n WHERE n.name = key_of.name $$;
+CREATE FUNCTION pg_temp.take(name text) RETURNS text LANGUAGE sql
+	AS $$ SELECT code FROM falukeys.authenticate(pg_temp.key_of(name)) $$;
 -- The identity by name, so that no id is in the output
 CREATE FUNCTION pg_temp.who() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-	IF num_nulls(falukeys.current_key_id(), falukeys.current_workspace_id(), falukeys.current_key_kind(), falukeys.current_key_mode()) = 4 THEN
+	IF num_nulls(falukeys.current_key_id(), falukeys.current_workspace_id(), falukeys.current_key_kind(),
+		falukeys.current_key_mode()) = 4 THEN
 		RETURN 'nobody';
 	END IF;
 	RETURN coalesce((SELECT name FROM identity_named WHERE id = falukeys.current_key_id()), 'someone unknown');
 END $$;
 
-SELECT pg_temp.make('first', :'workspace'), pg_temp.make('second', :'workspace'), pg_temp.make('other', :'other', mode => 'live');
+SELECT pg_temp.make('first', :'workspace'), pg_temp.make('second', :'workspace'),
+	pg_temp.make('other', :'other', mode => 'live');
 SELECT pg_temp.make('public', :'workspace', 'public', 'live');
 SELECT pg_temp.make('permission', :'workspace', permissions => '{identity.read}');
 SELECT pg_temp.make('network', :'workspace', networks => '{192.0.2.0/24}');
 SELECT pg_temp.make('both', :'workspace', permissions => '{identity}', networks => '{192.0.2.0/24,2001:db8::/32}');
-INSERT INTO identity_named SELECT 'temporary', made.* FROM falukeys.create_temporary_key(:'workspace', 'test', '{object_1,object_2}', '{identity.read}') made;
+INSERT INTO identity_named SELECT 'temporary', made.*
+	FROM falukeys.create_temporary_key(:'workspace', 'test', '{object_1,object_2}', '{identity.read}') made;
 
 --
 -- Who the identity is
 --
 SELECT pg_temp.who();
 BEGIN;
-SELECT v.valid, v.code, v.key_id = pg_temp.id_of('first') AS key, v.workspace_id = :'workspace' AS workspace, v.kind, v.mode
+SELECT v.valid, v.code, v.key_id = pg_temp.id_of('first') AS key,
+	v.workspace_id = :'workspace' AS workspace, v.kind, v.mode
   FROM falukeys.authenticate(pg_temp.key_of('first')) v;
-SELECT falukeys.current_key_id() = pg_temp.id_of('first') AS key, falukeys.current_workspace_id() = :'workspace' AS workspace,
+SELECT falukeys.current_key_id() = pg_temp.id_of('first') AS key,
+	falukeys.current_workspace_id() = :'workspace' AS workspace,
        falukeys.current_key_kind() AS kind, falukeys.current_key_mode() AS mode;
 SELECT pg_temp.take('other');
-SELECT falukeys.current_key_id() = pg_temp.id_of('other') AS key, falukeys.current_workspace_id() = :'other' AS workspace,
+SELECT falukeys.current_key_id() = pg_temp.id_of('other') AS key,
+	falukeys.current_workspace_id() = :'other' AS workspace,
        falukeys.current_key_kind() AS kind, falukeys.current_key_mode() AS mode;
 SELECT pg_temp.take('public');
-SELECT falukeys.current_key_id() = pg_temp.id_of('public') AS key, falukeys.current_workspace_id() = :'workspace' AS workspace,
+SELECT falukeys.current_key_id() = pg_temp.id_of('public') AS key,
+	falukeys.current_workspace_id() = :'workspace' AS workspace,
        falukeys.current_key_kind() AS kind, falukeys.current_key_mode() AS mode;
 SELECT code FROM falukeys.authenticate(pg_temp.key_of('temporary'), object_id => 'object_1');
-SELECT falukeys.current_key_id() = pg_temp.id_of('temporary') AS key, falukeys.current_workspace_id() = :'workspace' AS workspace,
+SELECT falukeys.current_key_id() = pg_temp.id_of('temporary') AS key,
+	falukeys.current_workspace_id() = :'workspace' AS workspace,
        falukeys.current_key_kind() AS kind, falukeys.current_key_mode() AS mode;
 SELECT falukeys.deauthenticate();
 SELECT pg_temp.who();
@@ -82,13 +98,15 @@ COMMIT;
 
 SELECT proname, provolatile, proparallel FROM pg_proc
  WHERE pronamespace = 'falukeys'::regnamespace
-   AND proname IN ('authenticate', 'try_authenticate', 'assume_key', 'current_key_id', 'current_workspace_id', 'current_key_kind', 'current_key_mode', 'current_key_allows')
+   AND proname IN ('authenticate', 'try_authenticate', 'assume_key', 'current_key_id', 'current_workspace_id',
+       'current_key_kind', 'current_key_mode', 'current_key_allows')
  ORDER BY proname;
 
 --
 -- What is refused, with the code in DETAIL, no key in any text, and no identity left
 --
-CREATE FUNCTION pg_temp.refusal(key text, permission text DEFAULT NULL, client inet DEFAULT NULL, object_id text DEFAULT NULL,
+CREATE FUNCTION pg_temp.refusal(key text, permission text DEFAULT NULL, client inet DEFAULT NULL,
+	object_id text DEFAULT NULL,
 	mode falukeys.key_mode DEFAULT NULL, OUT state text, OUT code text, OUT shows_key boolean, OUT identity text)
 LANGUAGE plpgsql AS $$
 DECLARE message text; hint text; context text;
@@ -106,21 +124,25 @@ BEGIN
 	identity := pg_temp.who();
 END $$;
 
-SELECT count(*) AS made FROM unnest('{rolled,compromised,revoked,disabled,expired}'::text[]) name, pg_temp.make(name, :'workspace');
+SELECT count(*) AS made FROM unnest('{rolled,compromised,revoked,disabled,expired}'::text[]) name,
+	pg_temp.make(name, :'workspace');
 SELECT pg_temp.make('not_yet_valid', :'workspace', not_before => now() + interval '1 day');
 SELECT pg_temp.make('suspended', :'suspended', mode => 'live'), pg_temp.make('closed', :'closed');
 SELECT falukeys.roll_key(pg_temp.id_of('rolled')) IS NOT NULL AS rolled;
 SELECT falukeys.report_compromised_key(pg_temp.key_of('compromised')) IS NOT NULL AS reported;
 SELECT falukeys.revoke_key(pg_temp.id_of('revoked')), falukeys.disable_key(pg_temp.id_of('disabled'));
-SELECT falukeys.set_key_validity(pg_temp.id_of('expired'), NULL, clock_timestamp() + interval '300 milliseconds'), pg_sleep(0.4);
+SELECT falukeys.set_key_validity(pg_temp.id_of('expired'), NULL, clock_timestamp() + interval '300 milliseconds'),
+	pg_sleep(0.4);
 SELECT falukeys.suspend_workspace(:'suspended'), falukeys.close_workspace(:'closed');
 BEGIN;
 SELECT pg_temp.make('unknown', :'workspace');
 SELECT pg_temp.key_of('unknown') AS unknown \gset
 ROLLBACK;
 SELECT secret::text AS stored FROM falukeys.keys WHERE id = pg_temp.id_of('first') \gset
-INSERT INTO identity_named VALUES ('nothing', NULL, NULL), ('empty', NULL, ''), ('unknown', NULL, :'unknown'), ('stored form', NULL, :'stored'),
-	('wrong checksum', NULL, overlay(:'unknown' placing CASE WHEN substr(:'unknown', 20, 1) = 'x' THEN 'y' ELSE 'x' END from 20));
+INSERT INTO identity_named VALUES ('nothing', NULL, NULL), ('empty', NULL, ''), ('unknown', NULL, :'unknown'),
+	('stored form', NULL, :'stored'),
+	('wrong checksum', NULL, overlay(:'unknown' placing CASE WHEN substr(:'unknown', 20, 1) = 'x' THEN 'y'
+		ELSE 'x' END from 20));
 
 CREATE TABLE identity_case (name text, permission text, client inet, object_id text, mode falukeys.key_mode);
 GRANT SELECT ON identity_case TO PUBLIC;
@@ -157,14 +179,16 @@ SELECT a.name, r.state, r.code, r.shows_key, r.identity
  CROSS JOIN LATERAL pg_temp.refusal(pg_temp.key_of(a.name), a.permission, a.client, a.object_id, a.mode) r;
 
 -- Without raising: the same codes, and whoever was the identity before is not any more.
-CREATE FUNCTION pg_temp.tried(name text, permission text DEFAULT NULL, client inet DEFAULT NULL, object_id text DEFAULT NULL,
+CREATE FUNCTION pg_temp.tried(name text, permission text DEFAULT NULL, client inet DEFAULT NULL,
+	object_id text DEFAULT NULL,
 	mode falukeys.key_mode DEFAULT NULL, OUT code text, OUT identity text)
 LANGUAGE plpgsql AS $$
 DECLARE verdict falukeys.verdict;
 BEGIN
 	PERFORM pg_temp.take('second');
 	verdict := falukeys.try_authenticate(pg_temp.key_of(name), permission, client, object_id, mode);
-	code := concat_ws(' ', verdict.code, 'for the wrong key' || CASE WHEN verdict.key_id <> pg_temp.id_of(name) THEN '' END);
+	code := concat_ws(' ', verdict.code,
+		'for the wrong key' || CASE WHEN verdict.key_id <> pg_temp.id_of(name) THEN '' END);
 	identity := pg_temp.who();
 END $$;
 SELECT a.name, t.code, t.code = r.code AS same, t.identity
@@ -188,8 +212,10 @@ SELECT code FROM falukeys.try_authenticate(:'unknown');
 COMMIT;
 SELECT pg_temp.who();
 -- Nothing that it is given raises an error.
-SELECT v.code, count(*) FROM unnest(ARRAY[NULL, '', repeat('x', 1000000), 'fskt_' || repeat('x', 49), E'\x01', '%s%n', :'unknown']) k (key),
-	unnest(ARRAY[NULL, '', '.', repeat('x', 1000000)]) p (permission), unnest('{NULL,::/0,10.0.0.1}'::inet[]) c (client),
+SELECT v.code, count(*) FROM unnest(ARRAY[NULL, '', repeat('x', 1000000), 'fskt_' || repeat('x', 49), E'\x01', '%s%n',
+	:'unknown']) k (key),
+	unnest(ARRAY[NULL, '', '.', repeat('x', 1000000)]) p (permission),
+	unnest('{NULL,::/0,10.0.0.1}'::inet[]) c (client),
 	unnest(ARRAY[NULL, '', repeat('x', 1000000)]) o (object), unnest('{NULL,test,live}'::falukeys.key_mode[]) m (mode),
 	falukeys.try_authenticate(key, permission, client, object, mode) v GROUP BY v.code ORDER BY v.code;
 SELECT pg_temp.who();
@@ -406,7 +432,8 @@ BEGIN
 				RAISE division_by_zero;
 			END IF;
 		EXCEPTION WHEN division_by_zero THEN
-			IF pg_temp.who() IS DISTINCT FROM (CASE (i - 1) % 3 WHEN 0 THEN 'first' WHEN 1 THEN 'second' ELSE 'other' END) THEN
+			IF pg_temp.who() IS DISTINCT FROM (CASE (i - 1) % 3 WHEN 0 THEN 'first' WHEN 1 THEN 'second'
+				ELSE 'other' END) THEN
 				RAISE 'step %: %', i, pg_temp.who();
 			END IF;
 		END;
@@ -427,8 +454,11 @@ SELECT set_config('falukeys.key', pg_temp.key_of('first'), true);
 SET falukeys.acting_for = 'first';
 SELECT pg_temp.who();
 RESET falukeys.acting_for;
-SELECT set_config('request.headers', json_build_object('x-api-key', pg_temp.key_of('first'))::text, false) IS NOT NULL AS header;
-SELECT set_config('request.jwt.claims', json_build_object('workspace_id', :'workspace', 'key_id', pg_temp.id_of('first'))::text, false) IS NOT NULL AS claim;
+SELECT set_config('request.headers', json_build_object('x-api-key', pg_temp.key_of('first'))::text,
+	false) IS NOT NULL AS header;
+SELECT set_config('request.jwt.claims',
+	json_build_object('workspace_id', :'workspace', 'key_id', pg_temp.id_of('first'))::text,
+	false) IS NOT NULL AS claim;
 SELECT pg_temp.who();
 RESET request.headers;
 -- what looks like one of ours and stands earlier in the path
@@ -445,7 +475,8 @@ DROP FUNCTION identity_hostile.current_key_id();
 
 -- A plan that was made for one identity answers for the one there is.
 SET plan_cache_mode = force_generic_plan;
-PREPARE identity_now AS SELECT pg_temp.who(), falukeys.current_key_id() = pg_temp.id_of('first') AS first, falukeys.current_key_allows('identity') AS allows;
+PREPARE identity_now AS SELECT pg_temp.who(), falukeys.current_key_id() = pg_temp.id_of('first') AS first,
+	falukeys.current_key_allows('identity') AS allows;
 PREPARE identity_take (text) AS SELECT pg_temp.take($1);
 BEGIN;
 EXECUTE identity_take ('first');
@@ -471,7 +502,8 @@ CLOSE identity_kept;
 -- It is the transaction's, not a role's: a function of a verifier may take it for others.
 GRANT CREATE ON SCHEMA public TO identity_app;
 SET ROLE identity_app;
-CREATE FUNCTION identity_enter(name text) RETURNS text LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION identity_enter(name text) RETURNS text LANGUAGE sql SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT code FROM falukeys.authenticate((SELECT n.key FROM public.identity_named n WHERE n.name = $1)) $$;
 SET ROLE identity_nobody;
 BEGIN;
@@ -493,13 +525,15 @@ BEGIN;
 SELECT falukeys.current_key_allows('identity') AS nobody;
 SELECT falukeys.require_permission('identity');
 ROLLBACK;
-CREATE FUNCTION pg_temp.allowed(name text, client inet DEFAULT NULL, object_id text DEFAULT NULL, OUT who text, OUT allowed text[], OUT required text[])
+CREATE FUNCTION pg_temp.allowed(name text, client inet DEFAULT NULL, object_id text DEFAULT NULL, OUT who text,
+	OUT allowed text[], OUT required text[])
 LANGUAGE plpgsql AS $$
 DECLARE permission text;
 BEGIN
 	PERFORM falukeys.authenticate(pg_temp.key_of(name), client => client, object_id => object_id);
 	who := pg_temp.who();
-	FOREACH permission IN ARRAY '{identity,identity.read,identity.read.deep,identity.readers,identity_other,nothing.defined}'::text[] LOOP
+	FOREACH permission IN ARRAY
+		'{identity,identity.read,identity.read.deep,identity.readers,identity_other,nothing.defined}'::text[] LOOP
 		IF falukeys.current_key_allows(permission) THEN
 			allowed := allowed || permission;
 		END IF;
@@ -556,21 +590,25 @@ ROLLBACK;
 SELECT falukeys.current_mode_settings() IS NULL AS nothing;
 BEGIN;
 SELECT pg_temp.take('first');
-SELECT s.mode, s.process_payments, s.deliver_messages, s.verify_identities, s.webhook_max_attempts, s.webhook_retry_window
+SELECT s.mode, s.process_payments, s.deliver_messages, s.verify_identities, s.webhook_max_attempts,
+	s.webhook_retry_window
   FROM falukeys.current_mode_settings() s;
 SELECT pg_temp.take('other');
-SELECT s.mode, s.process_payments, s.deliver_messages, s.verify_identities, s.webhook_max_attempts, s.webhook_retry_window
+SELECT s.mode, s.process_payments, s.deliver_messages, s.verify_identities, s.webhook_max_attempts,
+	s.webhook_retry_window
   FROM falukeys.current_mode_settings() s;
 COMMIT;
 
 --
 -- In parallel
 --
-CREATE TABLE identity_many AS SELECT n, CASE n % 4 WHEN 0 THEN pg_temp.id_of('first') ELSE 'key_' || n % 3 END AS key_id FROM generate_series(1, 10000) n;
+CREATE TABLE identity_many AS SELECT n, CASE n % 4 WHEN 0 THEN pg_temp.id_of('first') ELSE 'key_' || n % 3 END AS key_id
+	FROM generate_series(1, 10000) n;
 ANALYZE identity_many;
 ALTER TABLE identity_many SET (parallel_workers = 2);
 -- The second is this one's name from PostgreSQL 16 on.
-SELECT count(set_config(name, 'on', false)) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+SELECT count(set_config(name, 'on', false)) FROM pg_settings
+	WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
@@ -591,12 +629,15 @@ BEGIN;
 SELECT pg_temp.take('first');
 SELECT count(*) FROM identity_many WHERE key_id = falukeys.current_key_id();
 SELECT count(*) FROM identity_many WHERE key_id = (SELECT falukeys.current_key_id());
-SELECT count(*) FROM identity_many WHERE falukeys.current_key_mode() = 'test' AND falukeys.current_key_allows('identity');
-SELECT falukeys.current_key_id() = pg_temp.id_of('first') AS first, falukeys.current_key_kind() AS kind, falukeys.current_key_mode() AS mode,
+SELECT count(*) FROM identity_many WHERE falukeys.current_key_mode() = 'test'
+	AND falukeys.current_key_allows('identity');
+SELECT falukeys.current_key_id() = pg_temp.id_of('first') AS first, falukeys.current_key_kind() AS kind,
+	falukeys.current_key_mode() AS mode,
        falukeys.current_workspace_id() = :'workspace' AS workspace, count(*) FROM identity_many;
 COMMIT;
 SELECT count(*) FROM identity_many WHERE key_id = falukeys.current_key_id();
-SELECT count(set_config(name, 'off', false)) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+SELECT count(set_config(name, 'off', false)) FROM pg_settings
+	WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
 RESET parallel_setup_cost;
 RESET parallel_tuple_cost;
 RESET min_parallel_table_scan_size;
@@ -624,7 +665,8 @@ locks AS (
 	 WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND objsubid NOT IN (1, 2))
 SELECT count(*) AS halves,
        count(*) FILTER (WHERE digits IN (SELECT digits FROM digests)
-                           OR regexp_replace(digits, '(..)(..)(..)(..)', '\4\3\2\1') IN (SELECT digits FROM digests)) AS of_the_digest
+                           OR regexp_replace(digits, '(..)(..)(..)(..)', '\4\3\2\1') IN (SELECT digits
+                               FROM digests)) AS of_the_digest
   FROM locks;
 COMMIT;
 SELECT falukeys.add_member(:'other', 'identity_app', 'developer');

@@ -43,7 +43,8 @@ SELECT classid, objid, type, schema, identity
    AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'falukeys')
    -- From 17 on, types of arrays and of tables' rows are members too.
    AND NOT (classid = 'pg_type'::regclass AND objid IN
-            (SELECT oid FROM pg_type WHERE typcategory = 'A' OR typrelid IN (SELECT oid FROM pg_class WHERE relkind <> 'c')));
+            (SELECT oid FROM pg_type WHERE typcategory = 'A'
+                OR typrelid IN (SELECT oid FROM pg_class WHERE relkind <> 'c')));
 SELECT type, count(*) > 0 AS some FROM member GROUP BY type ORDER BY type COLLATE "C";
 
 -- Everything is in one of two schemas.
@@ -78,7 +79,9 @@ SELECT proname, pg_get_function_arguments(oid) AS arguments, pg_get_function_res
 SELECT attname, atttypid::regtype FROM pg_attribute
  WHERE attrelid = (SELECT typrelid FROM pg_type WHERE oid = 'falukeys.verdict'::regtype) ORDER BY attnum;
 SELECT table_name, string_agg(column_name, ', ' ORDER BY ordinal_position) AS columns
-  FROM information_schema.columns WHERE table_schema = 'falukeys' AND table_name IN ('dashboard', 'event_log', 'key_changes', 'workspace_list', 'member_list', 'permission_list') GROUP BY 1 ORDER BY 1;
+  FROM information_schema.columns WHERE table_schema = 'falukeys'
+      AND table_name IN ('dashboard', 'event_log', 'key_changes', 'workspace_list', 'member_list', 'permission_list')
+  GROUP BY 1 ORDER BY 1;
 \pset footer on
 \pset format aligned
 
@@ -86,17 +89,22 @@ SELECT table_name, string_agg(column_name, ', ' ORDER BY ordinal_position) AS co
 SELECT p.oid::regprocedure, provolatile, proparallel, proisstrict
   FROM pg_proc p JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
  WHERE (provolatile, proparallel, proisstrict) IS DISTINCT FROM
-       CASE WHEN proname ~ '^apikey_' OR proname IN ('kind_of', 'mode_of', 'redacted', 'is_well_formed', 'redact', 'client_address') THEN ('i'::"char", 's'::"char", true)
+       CASE WHEN proname ~ '^apikey_' OR proname IN ('kind_of', 'mode_of', 'redacted', 'is_well_formed', 'redact',
+           'client_address') THEN ('i'::"char", 's'::"char", true)
             WHEN proname ~ '^current_|^isolated' THEN ('s'::"char", 'r'::"char", false)
             WHEN proname ~ '^(verifier|operator|manager|delegate)_access$' THEN ('s'::"char", 's'::"char", false)
-            WHEN proname IN ('sees_every_workspace', 'acting_workspace', 'sees_every_key_change', 'key_changes_workspace') THEN ('s'::"char", 's'::"char", false)
-            WHEN proname IN ('unflushed_usage', 'own_workspaces', 'own_usage', 'own_keys', 'own_events', 'own_key_changes', 'own_workspace_list', 'own_members', 'sees_a_workspace') THEN ('s'::"char", 'u'::"char", false)
+            WHEN proname IN ('sees_every_workspace', 'acting_workspace', 'sees_every_key_change',
+                'key_changes_workspace') THEN ('s'::"char", 's'::"char", false)
+            WHEN proname IN ('unflushed_usage', 'own_workspaces', 'own_usage', 'own_keys', 'own_events',
+                'own_key_changes', 'own_workspace_list', 'own_members', 'sees_a_workspace') THEN ('s'::"char",
+                'u'::"char", false)
             ELSE ('v'::"char", 'u'::"char", false) END
  ORDER BY 1;
 -- None runs as its owner, or in a language that is not the server's own.
 SELECT p.oid::regprocedure, prosecdef, lanname
   FROM pg_proc p JOIN pg_language l ON l.oid = prolang
- WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND (prosecdef OR lanname NOT IN ('c', 'sql'));
+ WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[])
+     AND (prosecdef OR lanname NOT IN ('c', 'sql'));
 
 --
 -- Nobody has a privilege that the contract does not give.
@@ -108,7 +116,8 @@ SELECT m.type, m.identity, p.proname AS function, a.grantee, a.privilege_type
 UNION ALL
 SELECT m.type, m.identity, NULL, a.grantee, a.privilege_type
   FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid,
-       aclexplode(coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))) a WHERE a.grantee <> relowner
+       aclexplode(coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))) a
+           WHERE a.grantee <> relowner
 UNION ALL
 SELECT 'column', attrelid::regclass || '.' || attname, NULL, a.grantee, a.privilege_type
   FROM pg_attribute JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = attrelid, aclexplode(attacl) a
@@ -123,33 +132,48 @@ SELECT m.type, m.identity, NULL, a.grantee, a.privilege_type
 SELECT count(*) AS privileges_of_roles FROM privilege WHERE grantee <> 0;
 SELECT identity, privilege_type FROM privilege
  WHERE (type <> 'function' AND type <> 'type' AND (identity, privilege_type) NOT IN
-        (('falukeys', 'USAGE'), ('falukeys_internal', 'USAGE'), ('falukeys.dashboard', 'SELECT'), ('falukeys.event_log', 'SELECT'), ('falukeys_internal.visible_workspaces', 'SELECT'), ('falukeys.usage', 'SELECT'), ('falukeys.attention', 'SELECT'),
-		('falukeys.key_changes', 'SELECT'), ('falukeys.workspace_list', 'SELECT'), ('falukeys.member_list', 'SELECT'), ('falukeys.permission_list', 'SELECT')))
-    OR (type = 'function' AND function !~ '^apikey_' AND function <> ALL ('{kind_of,mode_of,redacted,is_well_formed,redact,find_keys,
-	create_key,create_temporary_key,import_key,import_key_digest,reveal_key,roll_key,end_grace,disable_key,enable_key,revoke_key,wait_for_key,
-	restrict_key,clear_permissions,clear_networks,annotate_key,set_key_validity,purge_keys,report_compromised_key,add_member,remove_member,
-	current_key_id,current_workspace_id,current_key_kind,current_key_mode,current_key_allows,current_mode_settings,require_permission,
-	deauthenticate,current_key_objects,isolated,isolated_object,isolate_table,release_table,unflushed_usage,health,describe_workspace,
-	sees_every_workspace,own_workspaces,own_usage,own_keys,own_events,acting_workspace,sees_a_workspace,own_workspace_list,own_members,
+        (('falukeys', 'USAGE'), ('falukeys_internal', 'USAGE'), ('falukeys.dashboard', 'SELECT'),
+            ('falukeys.event_log', 'SELECT'), ('falukeys_internal.visible_workspaces', 'SELECT'),
+            ('falukeys.usage', 'SELECT'), ('falukeys.attention', 'SELECT'),
+		('falukeys.key_changes', 'SELECT'), ('falukeys.workspace_list', 'SELECT'), ('falukeys.member_list', 'SELECT'),
+		('falukeys.permission_list', 'SELECT')))
+    OR (type = 'function' AND function !~ '^apikey_'
+        AND function <> ALL ('{kind_of,mode_of,redacted,is_well_formed,redact,find_keys,
+	create_key,create_temporary_key,import_key,import_key_digest,reveal_key,roll_key,end_grace,disable_key,
+	enable_key,revoke_key,wait_for_key,
+	restrict_key,clear_permissions,clear_networks,annotate_key,set_key_validity,purge_keys,report_compromised_key,
+	add_member,remove_member,
+	current_key_id,current_workspace_id,current_key_kind,current_key_mode,current_key_allows,current_mode_settings,
+	require_permission,
+	deauthenticate,current_key_objects,isolated,isolated_object,isolate_table,release_table,unflushed_usage,health,
+	describe_workspace,
+	sees_every_workspace,own_workspaces,own_usage,own_keys,own_events,acting_workspace,sees_a_workspace,
+	own_workspace_list,own_members,
 	sees_every_key_change,key_changes_workspace,own_key_changes}'))
  ORDER BY 1, 2;
 -- What section by section is the privilege of a few is refused to others.
 SELECT p.oid::regprocedure FROM pg_proc p
  WHERE pronamespace = 'falukeys'::regnamespace AND has_function_privilege('regress_falukeys_nobody', oid, 'EXECUTE')
-   AND proname = ANY ('{create_workspace,approve_workspace,suspend_workspace,resume_workspace,close_workspace,define_permission,
-	verify_key,key_allows,handle_allows,client_address,authenticate,try_authenticate,assume_key,authenticate_request,grant_access,revoke_access,
+   AND proname = ANY
+       ('{create_workspace,approve_workspace,suspend_workspace,resume_workspace,close_workspace,define_permission,
+	verify_key,key_allows,handle_allows,client_address,authenticate,try_authenticate,assume_key,
+	authenticate_request,grant_access,revoke_access,
 	rotate_master_key,adopt_sealed_secrets}')
  ORDER BY 1;
 SELECT count(*) AS type_and_its_functions FROM pg_proc
- WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND has_function_privilege('regress_falukeys_nobody', oid, 'EXECUTE')
-   AND proname IN ('kind_of', 'mode_of', 'redacted', 'apikey_of', 'is_well_formed', 'redact', 'apikey_in', 'apikey_out', 'apikey_send', 'apikey_recv', 'apikey_eq', 'apikey_cmp', 'apikey_hash');
+ WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[])
+     AND has_function_privilege('regress_falukeys_nobody', oid, 'EXECUTE')
+   AND proname IN ('kind_of', 'mode_of', 'redacted', 'apikey_of', 'is_well_formed', 'redact', 'apikey_in', 'apikey_out',
+       'apikey_send', 'apikey_recv', 'apikey_eq', 'apikey_cmp', 'apikey_hash');
 
 --
 -- Every table and sequence is dumped, all of it or by a condition.
 --
 SELECT identity FROM member
- WHERE type IN ('table', 'sequence') AND objid NOT IN (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'falukeys') ORDER BY 1;
-SELECT unnest(extconfig)::regclass AS dumped, unnest(extcondition) AS condition FROM pg_extension WHERE extname = 'falukeys' ORDER BY (unnest(extconfig)::regclass)::text COLLATE "C";
+ WHERE type IN ('table', 'sequence') AND objid NOT IN (SELECT unnest(extconfig) FROM pg_extension WHERE extname
+     = 'falukeys') ORDER BY 1;
+SELECT unnest(extconfig)::regclass AS dumped, unnest(extcondition) AS condition FROM pg_extension
+	WHERE extname = 'falukeys' ORDER BY (unnest(extconfig)::regclass)::text COLLATE "C";
 
 -- The modes differ as described.
 SELECT * FROM falukeys.mode_settings ORDER BY mode;

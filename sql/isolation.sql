@@ -6,7 +6,8 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS falukeys;
 RESET client_min_messages;
 
-SELECT count(falukeys.define_permission(name)) AS defined FROM unnest('{isolation,isolation.read,isolation.write,isolation_other}'::text[]) name;
+SELECT count(falukeys.define_permission(name)) AS defined
+	FROM unnest('{isolation,isolation.read,isolation.write,isolation_other}'::text[]) name;
 SELECT falukeys.create_workspace('Isolation, a') AS a, falukeys.create_workspace('Isolation, b') AS b \gset
 SELECT count(falukeys.approve_workspace(id)) AS approved FROM unnest(ARRAY[:'a', :'b']) id;
 
@@ -27,7 +28,8 @@ CREATE TABLE isolation_keys AS
 	UNION ALL SELECT 'both', key FROM falukeys.create_key(:'a', 'secret', 'test', permissions => '{isolation}')
 	UNION ALL SELECT 'temporary', key FROM falukeys.create_temporary_key(:'a', 'test', '{object_1,object_9}')
 	UNION ALL SELECT 'temporary live', key FROM falukeys.create_temporary_key(:'a', 'live', '{object_1,object_9}')
-	UNION ALL SELECT 'temporary reader', key FROM falukeys.create_temporary_key(:'a', 'test', '{object_1,object_9}', '{isolation.read}');
+	UNION ALL SELECT 'temporary reader', key
+	FROM falukeys.create_temporary_key(:'a', 'test', '{object_1,object_9}', '{isolation.read}');
 CREATE TABLE isolation_rows AS SELECT * FROM (VALUES
 	(1, :'a', 'test'::falukeys.key_mode, 'object_1', 'a test 1'),
 	(2, :'a', 'test', 'object_2', 'a test 2'),
@@ -45,7 +47,8 @@ BEGIN
 	IF name = 'nobody' THEN
 		RETURN 'nobody';
 	END IF;
-	RETURN (falukeys.authenticate((SELECT key FROM isolation_keys k WHERE k.name = take.name), object_id => 'object_1')).code;
+	RETURN (falukeys.authenticate((SELECT key FROM isolation_keys k WHERE k.name = take.name),
+		object_id => 'object_1')).code;
 END $$;
 -- What a statement does with an identity: how many rows, or its SQLSTATE; it is rolled back.
 CREATE FUNCTION pg_temp.outcome(name text, statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -80,37 +83,50 @@ CREATE TABLE isolation_statements (number integer GENERATED ALWAYS AS IDENTITY, 
 GRANT SELECT ON isolation_statements TO PUBLIC;
 INSERT INTO isolation_statements (what, statement) VALUES
 	('select', 'SELECT FROM %1$s'),
-	('select others''', 'SELECT FROM %1$s WHERE workspace_id = pg_temp.other_workspace() OR mode::text = pg_temp.other_mode()::text'),
+	('select others''', 'SELECT FROM %1$s WHERE workspace_id = pg_temp.other_workspace() OR mode::text = '
+		'pg_temp.other_mode()::text'),
 	('select for update', 'SELECT FROM %1$s FOR UPDATE'),
 	('insert', 'INSERT INTO %1$s (id, object_id) VALUES (10, ''object_1'')'),
 	('insert returning', 'INSERT INTO %1$s (id, object_id) VALUES (10, ''object_1'') RETURNING body'),
-	('insert for workspace', 'INSERT INTO %1$s (id, object_id, workspace_id) VALUES (10, ''object_1'', pg_temp.other_workspace())'),
+	('insert for workspace', 'INSERT INTO %1$s (id, object_id, workspace_id) VALUES (10, ''object_1'', '
+		'pg_temp.other_workspace())'),
 	('insert for mode', 'INSERT INTO %1$s (id, object_id, mode) VALUES (10, ''object_1'', pg_temp.other_mode())'),
 	('insert for no one', 'INSERT INTO %1$s (id, object_id, workspace_id, mode) VALUES (10, ''object_1'', NULL, NULL)'),
 	('insert for object', 'INSERT INTO %1$s (id, object_id) VALUES (10, ''object_3'')'),
-	('insert several', 'INSERT INTO %1$s (id, object_id, workspace_id) SELECT 10, ''object_1'', w FROM (VALUES (falukeys.current_workspace_id()), (pg_temp.other_workspace())) v(w)'),
+	('insert several', 'INSERT INTO %1$s (id, object_id, workspace_id) SELECT 10, ''object_1'', w '
+		'FROM (VALUES (falukeys.current_workspace_id()), (pg_temp.other_workspace())) v(w)'),
 	('update', 'UPDATE %1$s SET body = ''changed'''),
 	('update where', 'UPDATE %1$s SET body = ''changed'' WHERE id > 0'),
 	('update to workspace', 'UPDATE %1$s SET workspace_id = pg_temp.other_workspace()'),
 	('update to mode', 'UPDATE %1$s SET mode = pg_temp.other_mode()'),
 	('update to object', 'UPDATE %1$s SET object_id = ''object_3'''),
-	('update from others', 'UPDATE %1$s SET workspace_id = falukeys.current_workspace_id(), mode = falukeys.current_key_mode() WHERE id > 0'),
+	('update from others', 'UPDATE %1$s SET workspace_id = falukeys.current_workspace_id(), '
+		'mode = falukeys.current_key_mode() WHERE id > 0'),
 	('delete', 'DELETE FROM %1$s'),
 	('delete where', 'DELETE FROM %1$s WHERE id > 0'),
-	('upsert 1', 'INSERT INTO %1$s (id, object_id) VALUES (1, ''object_1'') ON CONFLICT (id) DO UPDATE SET body = ''changed'''),
-	('upsert 2', 'INSERT INTO %1$s (id, object_id) VALUES (2, ''object_1'') ON CONFLICT (id) DO UPDATE SET body = ''changed'''),
-	('upsert new', 'INSERT INTO %1$s (id, object_id) VALUES (10, ''object_1'') ON CONFLICT (id) DO UPDATE SET body = ''changed'''),
-	('upsert to mode', 'INSERT INTO %1$s (id, object_id) VALUES (1, ''object_1'') ON CONFLICT (id) DO UPDATE SET mode = pg_temp.other_mode()'),
-	('merge', 'MERGE INTO %1$s AS t USING isolation_rows AS r ON t.id = r.id WHEN MATCHED THEN UPDATE SET body = ''changed'''),
+	('upsert 1', 'INSERT INTO %1$s (id, object_id) VALUES (1, ''object_1'') ON CONFLICT (id) DO UPDATE '
+		'SET body = ''changed'''),
+	('upsert 2', 'INSERT INTO %1$s (id, object_id) VALUES (2, ''object_1'') ON CONFLICT (id) DO UPDATE '
+		'SET body = ''changed'''),
+	('upsert new', 'INSERT INTO %1$s (id, object_id) VALUES (10, ''object_1'') ON CONFLICT (id) DO UPDATE '
+		'SET body = ''changed'''),
+	('upsert to mode', 'INSERT INTO %1$s (id, object_id) VALUES (1, ''object_1'') ON CONFLICT (id) DO UPDATE '
+		'SET mode = pg_temp.other_mode()'),
+	('merge', 'MERGE INTO %1$s AS t USING isolation_rows AS r ON t.id = r.id WHEN MATCHED THEN UPDATE '
+		'SET body = ''changed'''),
 	('merge delete', 'MERGE INTO %1$s AS t USING isolation_rows AS r ON t.id = r.id WHEN MATCHED THEN DELETE'),
-	('merge insert', 'MERGE INTO %1$s AS t USING (VALUES (10)) AS r(id) ON t.id = r.id WHEN NOT MATCHED THEN INSERT (id, object_id) VALUES (10, ''object_1'')'),
-	('merge to mode', 'MERGE INTO %1$s AS t USING isolation_rows AS r ON t.id = r.id WHEN MATCHED THEN UPDATE SET mode = pg_temp.other_mode()');
+	('merge insert', 'MERGE INTO %1$s AS t USING (VALUES (10)) AS r(id) ON t.id = r.id WHEN NOT MATCHED THEN '
+		'INSERT (id, object_id) VALUES (10, ''object_1'')'),
+	('merge to mode', 'MERGE INTO %1$s AS t USING isolation_rows AS r ON t.id = r.id WHEN MATCHED THEN UPDATE '
+		'SET mode = pg_temp.other_mode()');
 
 CREATE FUNCTION pg_temp.filled(name text, mode text DEFAULT 'falukeys.key_mode') RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	EXECUTE format('CREATE TABLE %s (id integer PRIMARY KEY, workspace_id text, mode %s, object_id text, body text)', name, mode);
+	EXECUTE format('CREATE TABLE %s (id integer PRIMARY KEY, workspace_id text, mode %s, object_id text, body text)',
+		name, mode);
 	EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO isolation_app', name);
-	EXECUTE format('INSERT INTO %s SELECT id, workspace_id, mode::text::%s, object_id, body FROM isolation_rows', name, mode);
+	EXECUTE format('INSERT INTO %s SELECT id, workspace_id, mode::text::%s, object_id, body FROM isolation_rows', name,
+		mode);
 END $$;
 
 --
@@ -119,14 +135,18 @@ END $$;
 SET ROLE isolation_owner;
 SELECT pg_temp.filled('isolation_plain'), pg_temp.filled('isolation_limited'), pg_temp.filled('isolation_objects');
 SELECT falukeys.isolate_table('isolation_plain');
-SELECT falukeys.isolate_table('isolation_limited', read_permission => 'isolation.read', write_permission => 'isolation.write');
+SELECT falukeys.isolate_table('isolation_limited', read_permission => 'isolation.read',
+	write_permission => 'isolation.write');
 SELECT falukeys.isolate_table('isolation_objects', object_column => 'object_id', read_permission => 'isolation.read');
 SET ROLE isolation_app;
 CREATE FUNCTION pg_temp.matrix(target text)
-RETURNS TABLE (what text, nobody text, public text, a_test text, a_live text, b_live text, reader text, writer text, "both" text, temporary text, temp_live text, temp_reader text)
+RETURNS TABLE (what text, nobody text, public text, a_test text, a_live text, b_live text, reader text, writer text,
+	"both" text, temporary text, temp_live text, temp_reader text)
 LANGUAGE sql AS $$
-	SELECT s.what, pg_temp.outcome('nobody', f), pg_temp.outcome('public', f), pg_temp.outcome('a test', f), pg_temp.outcome('a live', f),
-	       pg_temp.outcome('b live', f), pg_temp.outcome('reader', f), pg_temp.outcome('writer', f), pg_temp.outcome('both', f),
+	SELECT s.what, pg_temp.outcome('nobody', f), pg_temp.outcome('public', f), pg_temp.outcome('a test', f),
+		pg_temp.outcome('a live', f),
+	       pg_temp.outcome('b live', f), pg_temp.outcome('reader', f), pg_temp.outcome('writer', f),
+	       pg_temp.outcome('both', f),
 	       pg_temp.outcome('temporary', f), pg_temp.outcome('temporary live', f), pg_temp.outcome('temporary reader', f)
 	  FROM isolation_statements s, format(s.statement, target) f ORDER BY s.number
 $$;
@@ -136,7 +156,8 @@ SELECT * FROM pg_temp.matrix('isolation_objects');
 -- The owner, by FORCE: the same
 SET ROLE isolation_owner;
 CREATE TABLE isolation_owned AS
-	SELECT t AS target, m.* FROM unnest('{isolation_plain,isolation_limited,isolation_objects}'::text[]) t, pg_temp.matrix(t) m;
+	SELECT t AS target, m.* FROM unnest('{isolation_plain,isolation_limited,isolation_objects}'::text[]) t,
+		pg_temp.matrix(t) m;
 GRANT SELECT ON isolation_owned TO isolation_app;
 SET ROLE isolation_app;
 SELECT count(*) AS compared, count(*) FILTER (WHERE o IS DISTINCT FROM ROW(o.target, m.*)::isolation_owned) AS differing
@@ -144,9 +165,11 @@ SELECT count(*) AS compared, count(*) FILTER (WHERE o IS DISTINCT FROM ROW(o.tar
 
 -- What they see, and what new rows get
 SET ROLE isolation_app;
-SELECT name, pg_temp.seen(name, 'SELECT * FROM isolation_plain') AS plain, pg_temp.seen(name, 'SELECT * FROM isolation_limited') AS limited,
+SELECT name, pg_temp.seen(name, 'SELECT * FROM isolation_plain') AS plain,
+	pg_temp.seen(name, 'SELECT * FROM isolation_limited') AS limited,
        pg_temp.seen(name, 'SELECT * FROM isolation_objects') AS objects
-  FROM unnest('{nobody,public,a test,a live,b live,reader,writer,both,temporary,temporary live,temporary reader}'::text[]) name;
+  FROM unnest('{nobody,public,a test,a live,b live,reader,writer,both,temporary,temporary live,temporary '
+      'reader}'::text[]) name;
 BEGIN;
 SELECT pg_temp.take('a live');
 INSERT INTO isolation_plain (id, body) VALUES (20, 'a live 20');
@@ -198,14 +221,18 @@ RESET ROLE;
 CREATE VIEW isolation_view_of_superuser WITH (security_invoker = true) AS SELECT * FROM isolation_plain;
 GRANT SELECT ON isolation_view_of_superuser TO isolation_app;
 SET ROLE isolation_app;
-SELECT name, pg_temp.seen(name, 'SELECT * FROM isolation_view') AS view, pg_temp.seen(name, 'SELECT * FROM isolation_view_of_superuser') AS of_superuser
+SELECT name, pg_temp.seen(name, 'SELECT * FROM isolation_view') AS view,
+	pg_temp.seen(name, 'SELECT * FROM isolation_view_of_superuser') AS of_superuser
   FROM unnest('{nobody,public,a test,b live,temporary}'::text[]) name;
-SELECT s.what, pg_temp.outcome('nobody', f) AS nobody, pg_temp.outcome('a test', f) AS a_test, pg_temp.outcome('b live', f) AS b_live
+SELECT s.what, pg_temp.outcome('nobody', f) AS nobody, pg_temp.outcome('a test', f) AS a_test,
+	pg_temp.outcome('b live', f) AS b_live
   FROM isolation_statements s, format(s.statement, 'isolation_view') f
- WHERE s.what IN ('update', 'update to mode', 'update to workspace', 'delete', 'upsert 1', 'insert for mode') ORDER BY s.number;
+ WHERE s.what IN ('update', 'update to mode', 'update to workspace', 'delete', 'upsert 1', 'insert for mode')
+ ORDER BY s.number;
 
 -- A function that tells what it is given is given nothing else.
-CREATE FUNCTION pg_temp.tell(body text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$ BEGIN RAISE NOTICE '%', body; RETURN true; END $$;
+CREATE FUNCTION pg_temp.tell(body text) RETURNS boolean LANGUAGE plpgsql COST 0.0001
+	AS $$ BEGIN RAISE NOTICE '%', body; RETURN true; END $$;
 \set VERBOSITY terse
 BEGIN;
 SELECT pg_temp.take('a test');
@@ -216,8 +243,10 @@ SELECT count(*) FROM isolation_plain WHERE pg_temp.tell(body);
 
 -- A trigger moves no row.
 SET ROLE isolation_owner;
-CREATE FUNCTION pg_temp.move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.mode = pg_temp.other_mode(); RETURN NEW; END $$;
-CREATE TRIGGER move BEFORE INSERT OR UPDATE ON isolation_plain FOR EACH ROW WHEN (NEW.body = 'move') EXECUTE FUNCTION pg_temp.move();
+CREATE FUNCTION pg_temp.move() RETURNS trigger LANGUAGE plpgsql
+	AS $$ BEGIN NEW.mode = pg_temp.other_mode(); RETURN NEW; END $$;
+CREATE TRIGGER move BEFORE INSERT OR UPDATE ON isolation_plain FOR EACH ROW WHEN (NEW.body = 'move')
+	EXECUTE FUNCTION pg_temp.move();
 SET ROLE isolation_app;
 SELECT pg_temp.outcome('a test', 'INSERT INTO isolation_plain (id, body) VALUES (10, ''stay'')') AS stay,
        pg_temp.outcome('a test', 'INSERT INTO isolation_plain (id, body) VALUES (10, ''move'')') AS inserted,
@@ -233,8 +262,10 @@ SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SET enable_bitmapscan = off;
 CREATE FUNCTION pg_temp.mixed(first text, second text, other_row integer, target text) RETURNS text LANGUAGE sql AS $$
-	SELECT pg_temp.seen(first, format('SELECT t.* FROM (SELECT n, CASE n WHEN 2 THEN pg_temp.take(%L) END FROM generate_series(1, 9) n OFFSET 0) o,'
-		' LATERAL (SELECT * FROM %s WHERE id = CASE o.n WHEN 1 THEN %s ELSE o.n END OFFSET 0) t', second, target, other_row))
+	SELECT pg_temp.seen(first, format(
+		'SELECT t.* FROM (SELECT n, CASE n WHEN 2 THEN pg_temp.take(%L) END FROM generate_series(1, 9) n OFFSET 0) o,'
+		' LATERAL (SELECT * FROM %s WHERE id = CASE o.n WHEN 1 THEN %s ELSE o.n END OFFSET 0) t', second,
+			target, other_row))
 $$;
 -- With a's test key and a live key of b's no live row of a's is found, and so on.
 SELECT pg_temp.mixed('a test', 'b live', 7, 'isolation_plain') ~ 'a live' IS TRUE AS live_by_test_key,
@@ -242,7 +273,9 @@ SELECT pg_temp.mixed('a test', 'b live', 7, 'isolation_plain') ~ 'a live' IS TRU
        pg_temp.mixed('temporary live', 'b live', 7, 'isolation_objects') ~ 'a live 4' IS TRUE AS other_object,
        pg_temp.mixed('writer', 'a live', 7, 'isolation_limited') ~ 'a test' IS TRUE AS without_permission;
 CREATE FUNCTION pg_temp.mixed_delete() RETURNS text LANGUAGE sql AS $$
-	SELECT pg_temp.outcome('a test', 'DELETE FROM isolation_plain t USING (SELECT n, CASE n WHEN 2 THEN pg_temp.take(''b live'') END FROM generate_series(1, 4) n OFFSET 0) o'
+	SELECT pg_temp.outcome('a test',
+		'DELETE FROM isolation_plain t USING (SELECT n, CASE n WHEN 2 THEN pg_temp.take(''b live'') END '
+		'FROM generate_series(1, 4) n OFFSET 0) o'
 		' WHERE t.id = CASE o.n WHEN 1 THEN 7 WHEN 2 THEN 3 ELSE o.n END AND t.mode = ''live''')
 $$;
 SELECT pg_temp.mixed_delete() AS deleted;
@@ -254,8 +287,10 @@ RESET enable_bitmapscan;
 -- Plans: by an index on the workspace column; made once, right for whoever comes
 --
 SET ROLE isolation_owner;
-CREATE TABLE isolation_many (id integer PRIMARY KEY, workspace_id text NOT NULL, mode falukeys.key_mode NOT NULL, object_id text, body text);
-INSERT INTO isolation_many SELECT n, CASE WHEN n % 1000 = 0 THEN :'a' ELSE 'wksp_' || n % 1000 END, CASE n % 2000 WHEN 0 THEN 'test' ELSE 'live' END::falukeys.key_mode,
+CREATE TABLE isolation_many (id integer PRIMARY KEY, workspace_id text NOT NULL, mode falukeys.key_mode NOT NULL,
+	object_id text, body text);
+INSERT INTO isolation_many SELECT n, CASE WHEN n % 1000 = 0 THEN :'a' ELSE 'wksp_' || n % 1000 END,
+	CASE n % 2000 WHEN 0 THEN 'test' ELSE 'live' END::falukeys.key_mode,
 	'object_' || n % 7, 'many ' || n FROM generate_series(1, 20000) n;
 CREATE INDEX isolation_many_by_workspace ON isolation_many (workspace_id);
 ANALYZE isolation_many;
@@ -298,7 +333,8 @@ COMMIT;
 EXECUTE isolation_count;
 RESET plan_cache_mode;
 -- In parallel, or as if
-SELECT count(set_config(name, 'on', false)) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+SELECT count(set_config(name, 'on', false)) FROM pg_settings
+	WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
@@ -311,7 +347,8 @@ SELECT pg_temp.take('a live');
 SELECT count(*) FROM isolation_many WHERE length(body) > 0;
 COMMIT;
 SELECT count(*) FROM isolation_many;
-SELECT count(set_config(name, 'off', false)) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+SELECT count(set_config(name, 'off', false)) FROM pg_settings
+	WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
 RESET parallel_setup_cost;
 RESET parallel_tuple_cost;
 RESET min_parallel_table_scan_size;
@@ -329,16 +366,21 @@ ALTER TABLE isolation_policed ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_all ON isolation_dormant USING (true) WITH CHECK (true);
 CREATE POLICY own_read ON isolation_closed FOR SELECT USING (true);
 ALTER TABLE isolation_closed ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-SELECT falukeys.isolate_table('isolation_policed'), falukeys.isolate_table('isolation_dormant'), falukeys.isolate_table('isolation_closed');
+SELECT falukeys.isolate_table('isolation_policed'), falukeys.isolate_table('isolation_dormant'),
+	falukeys.isolate_table('isolation_closed');
 CREATE POLICY own_later ON isolation_policed TO isolation_app USING (true) WITH CHECK (true);
 CREATE POLICY own_later ON isolation_dormant FOR UPDATE TO isolation_app USING (true) WITH CHECK (true);
 SET ROLE isolation_app;
-SELECT name, pg_temp.seen(name, 'SELECT * FROM isolation_policed') AS policed, pg_temp.seen(name, 'SELECT * FROM isolation_dormant') AS dormant,
+SELECT name, pg_temp.seen(name, 'SELECT * FROM isolation_policed') AS policed,
+	pg_temp.seen(name, 'SELECT * FROM isolation_dormant') AS dormant,
        pg_temp.seen(name, 'SELECT * FROM isolation_closed') AS closed
   FROM unnest('{nobody,public,a test,a live,b live,temporary}'::text[]) name;
-SELECT t, s.what, pg_temp.outcome('nobody', f) AS nobody, pg_temp.outcome('a test', f) AS a_test, pg_temp.outcome('b live', f) AS b_live
-  FROM unnest('{isolation_policed,isolation_dormant,isolation_closed}'::text[]) t, isolation_statements s, format(s.statement, t) f
- WHERE s.what IN ('update', 'update to mode', 'update to workspace', 'delete', 'upsert 1', 'insert', 'insert for mode', 'insert for workspace')
+SELECT t, s.what, pg_temp.outcome('nobody', f) AS nobody, pg_temp.outcome('a test', f) AS a_test,
+	pg_temp.outcome('b live', f) AS b_live
+  FROM unnest('{isolation_policed,isolation_dormant,isolation_closed}'::text[]) t, isolation_statements s,
+      format(s.statement, t) f
+ WHERE s.what IN ('update', 'update to mode', 'update to workspace', 'delete', 'upsert 1', 'insert', 'insert for mode',
+     'insert for workspace')
  ORDER BY t, s.number;
 
 --
@@ -348,7 +390,8 @@ SET ROLE isolation_owner;
 SELECT pg_temp.filled('isolation_text', 'text');
 SELECT falukeys.isolate_table('isolation_text', read_permission => 'x'') OR true --', write_permission => 'isolation');
 SELECT falukeys.isolate_table('isolation_text', read_permission => 'isolation_other', write_permission => 'isolation');
-CREATE TABLE "Isolation ""odd"" table" ("Select" text DEFAULT 'nobody''s', "The Mode" text, "Object"" " text, body text);
+CREATE TABLE "Isolation ""odd"" table" ("Select" text DEFAULT 'nobody''s', "The Mode" text,
+	"Object"" " text, body text);
 INSERT INTO "Isolation ""odd"" table" SELECT workspace_id, mode, object_id, body FROM isolation_rows;
 GRANT ALL ON "Isolation ""odd"" table" TO isolation_app;
 REVOKE TRUNCATE ON "Isolation ""odd"" table" FROM isolation_app;
@@ -360,12 +403,16 @@ INSERT INTO isolation_parts SELECT workspace_id, mode, body FROM isolation_rows;
 GRANT SELECT, INSERT, UPDATE ON isolation_parts TO isolation_app;
 SELECT falukeys.isolate_table('isolation_parts');
 SET ROLE isolation_app;
-SELECT name, pg_temp.seen(name, 'SELECT * FROM isolation_text') AS text, pg_temp.seen(name, 'SELECT * FROM "Isolation ""odd"" table"') AS odd,
+SELECT name, pg_temp.seen(name, 'SELECT * FROM isolation_text') AS text,
+	pg_temp.seen(name, 'SELECT * FROM "Isolation ""odd"" table"') AS odd,
        pg_temp.seen(name, 'SELECT * FROM isolation_parts') AS parts
   FROM unnest('{nobody,public,a test,b live,reader,temporary}'::text[]) name;
-SELECT s.what, pg_temp.outcome('nobody', f) AS nobody, pg_temp.outcome('a test', f) AS a_test, pg_temp.outcome('b live', f) AS b_live, pg_temp.outcome('reader', f) AS reader, pg_temp.outcome('both', f) AS "both"
-  FROM isolation_statements s, format(replace(s.statement, 'pg_temp.other_mode()', 'pg_temp.other_mode()::text'), 'isolation_text') f
- WHERE s.what IN ('insert', 'insert for mode', 'insert for workspace', 'update', 'update to mode', 'delete') ORDER BY s.number;
+SELECT s.what, pg_temp.outcome('nobody', f) AS nobody, pg_temp.outcome('a test', f) AS a_test,
+	pg_temp.outcome('b live', f) AS b_live, pg_temp.outcome('reader', f) AS reader, pg_temp.outcome('both', f) AS "both"
+  FROM isolation_statements s, format(replace(s.statement, 'pg_temp.other_mode()', 'pg_temp.other_mode()::text'),
+      'isolation_text') f
+ WHERE s.what IN ('insert', 'insert for mode', 'insert for workspace', 'update', 'update to mode', 'delete')
+ ORDER BY s.number;
 BEGIN;
 SELECT pg_temp.take('a live');
 INSERT INTO isolation_text (id) VALUES (10) RETURNING workspace_id = :'a' AS workspace, mode;
@@ -378,7 +425,8 @@ ROLLBACK;
 -- What is refused, and of what is warned
 --
 SET ROLE isolation_owner;
-CREATE TABLE isolation_refused (workspace_id text, mode falukeys.key_mode, number integer, made text GENERATED ALWAYS AS ('x') STORED);
+CREATE TABLE isolation_refused (workspace_id text, mode falukeys.key_mode, number integer,
+	made text GENERATED ALWAYS AS ('x') STORED);
 CREATE VIEW isolation_refused_view AS SELECT * FROM isolation_refused;
 GRANT ALL ON isolation_refused TO isolation_someone;
 REVOKE TRUNCATE ON isolation_refused FROM isolation_someone;
@@ -406,7 +454,8 @@ SELECT falukeys.release_table('isolation_text');
 RESET ROLE;
 SELECT falukeys.isolate_table('falukeys.workspaces', 'id', 'name');
 SELECT relrowsecurity, relforcerowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) AS policies,
-       (SELECT count(*) FROM pg_attrdef WHERE adrelid = c.oid) AS defaults FROM pg_class c WHERE relname = 'isolation_refused';
+       (SELECT count(*) FROM pg_attrdef WHERE adrelid = c.oid) AS defaults FROM pg_class c
+           WHERE relname = 'isolation_refused';
 -- not so a superuser and who has the owner's privileges; not twice
 GRANT isolation_owner TO isolation_someone;
 SET ROLE isolation_someone;
@@ -435,15 +484,18 @@ SELECT falukeys.isolate_table('isolation_refused'), falukeys.release_table('isol
 SET client_min_messages = warning;
 CREATE FUNCTION pg_temp.state(target regclass) RETURNS text LANGUAGE sql AS $$
 	SELECT concat_ws(' ', c.relrowsecurity, c.relforcerowsecurity,
-		(SELECT jsonb_object_agg(a.attname, pg_get_expr(d.adbin, d.adrelid)) FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+		(SELECT jsonb_object_agg(a.attname, pg_get_expr(d.adbin, d.adrelid)) FROM pg_attribute a
+			LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		  WHERE a.attrelid = c.oid AND a.attnum > 0),
 		(SELECT jsonb_agg(to_jsonb(p) - 'oid' ORDER BY polname) FROM pg_policy p WHERE polrelid = c.oid), c.relacl)
 	  FROM pg_class c WHERE c.oid = target
 $$;
 CREATE SEQUENCE isolation_sequence;
 CREATE TABLE isolation_plain_table (workspace_id text, mode falukeys.key_mode, body text);
-CREATE TABLE isolation_defaults (workspace_id text DEFAULT 'wksp_' || nextval('isolation_sequence'), mode text DEFAULT E'it''s \\ "quoted"', body text DEFAULT 'body');
-CREATE TABLE isolation_secured (workspace_id text DEFAULT CURRENT_USER, mode falukeys.key_mode DEFAULT 'test', body text);
+CREATE TABLE isolation_defaults (workspace_id text DEFAULT 'wksp_' || nextval('isolation_sequence'),
+	mode text DEFAULT E'it''s \\ "quoted"', body text DEFAULT 'body');
+CREATE TABLE isolation_secured (workspace_id text DEFAULT CURRENT_USER,
+	mode falukeys.key_mode DEFAULT 'test', body text);
 ALTER TABLE isolation_secured ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON isolation_secured FOR SELECT TO isolation_app USING (body = 'x');
 CREATE TABLE isolation_forced (LIKE isolation_secured INCLUDING DEFAULTS);
@@ -454,7 +506,9 @@ CREATE POLICY own ON isolation_half AS RESTRICTIVE USING (mode = 'x') WITH CHECK
 CREATE TABLE isolation_states AS SELECT t, pg_temp.state(t::regclass) AS before
   FROM unnest('{isolation_plain_table,isolation_defaults,isolation_secured,isolation_forced,isolation_half}'::text[]) t;
 SELECT count(*) AS isolated FROM isolation_states, falukeys.isolate_table(t::regclass);
-SELECT t, before = pg_temp.state(t::regclass) AS same, (SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = t::regclass) AS forced FROM isolation_states;
+SELECT t, before = pg_temp.state(t::regclass) AS same,
+	(SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = t::regclass) AS forced
+	FROM isolation_states;
 SELECT count(*) AS released FROM isolation_states, falukeys.release_table(t::regclass);
 SELECT t, before = pg_temp.state(t::regclass) AS same FROM isolation_states;
 -- again and again, and undone by ROLLBACK
@@ -468,7 +522,8 @@ INSERT INTO isolation_defaults DEFAULT VALUES RETURNING *;
 -- Rows are seen as before, too.
 SELECT falukeys.release_table('isolation_dormant'), falukeys.release_table('isolation_policed');
 SET ROLE isolation_app;
-SELECT pg_temp.seen('nobody', 'SELECT * FROM isolation_dormant') AS dormant, pg_temp.seen('nobody', 'SELECT * FROM isolation_policed') AS policed;
+SELECT pg_temp.seen('nobody', 'SELECT * FROM isolation_dormant') AS dormant,
+	pg_temp.seen('nobody', 'SELECT * FROM isolation_policed') AS policed;
 
 --
 -- Nothing that the owner can write becomes a statement or a setting of who releases the table.
@@ -476,7 +531,8 @@ SELECT pg_temp.seen('nobody', 'SELECT * FROM isolation_dormant') AS dormant, pg_
 RESET ROLE;
 DROP TABLE isolation_states;
 SET ROLE isolation_owner;
-CREATE TABLE isolation_hostile (workspace_id text DEFAULT E'back\\slash '' ; quote' || ('2020-02-01'::date + 1), mode text DEFAULT ('{a,NULL}'::text[])[2] = NULL, body text);
+CREATE TABLE isolation_hostile (workspace_id text DEFAULT E'back\\slash '' ; quote' || ('2020-02-01'::date + 1),
+	mode text DEFAULT ('{a,NULL}'::text[])[2] = NULL, body text);
 CREATE TABLE isolation_states AS SELECT 'isolation_hostile' AS t, pg_temp.state('isolation_hostile') AS before;
 SET standard_conforming_strings = off;
 SET datestyle = 'German';
@@ -486,11 +542,14 @@ RESET standard_conforming_strings;
 RESET datestyle;
 RESET transform_null_equals;
 COMMENT ON POLICY falukeys_isolation_read ON isolation_hostile IS
-	'{"workspace_column": "workspace_id", "workspace_default": "1; SET SESSION AUTHORIZATION DEFAULT; CREATE TABLE isolation_captured AS SELECT session_user; SET search_path = isolation", "mode_column": "mode", "mode_default": "1; SET work_mem = 1234", "row_security": "true", "forced": "true"}';
+	'{"workspace_column": "workspace_id", "workspace_default": "1; SET SESSION AUTHORIZATION DEFAULT; '
+		'CREATE TABLE isolation_captured AS SELECT session_user; SET search_path = isolation", "mode_column": "mode", '
+		'"mode_default": "1; SET work_mem = 1234", "row_security": "true", "forced": "true"}';
 RESET ROLE;
 BEGIN;
 SELECT falukeys.release_table('isolation_hostile');
-SELECT to_regclass('isolation_captured') AS captured, current_setting('work_mem') <> '1234kB' AS kept, current_setting('search_path') AS search_path, current_user = session_user AS same;
+SELECT to_regclass('isolation_captured') AS captured, current_setting('work_mem') <> '1234kB' AS kept,
+	current_setting('search_path') AS search_path, current_user = session_user AS same;
 SELECT t, before = pg_temp.state(t::regclass) AS same FROM isolation_states;
 COMMIT;
 -- nor what is set while acting as the owner
@@ -529,7 +588,8 @@ EXCEPTION
 	WHEN OTHERS THEN RETURN SQLSTATE;
 END $$;
 SELECT expression, pg_temp.released_with(expression)
-  FROM unnest(ARRAY['upper(''x'')', '''x''; CREATE TABLE isolation_captured ()', '''x'', ALTER COLUMN body SET DEFAULT 1', '''x'', ''y''', '''x'' AS y', '''x'' FROM pg_class',
+  FROM unnest(ARRAY['upper(''x'')', '''x''; CREATE TABLE isolation_captured ()',
+      '''x'', ALTER COLUMN body SET DEFAULT 1', '''x'', ''y''', '''x'' AS y', '''x'' FROM pg_class',
 	'(SELECT ''x'')', 'body', '*', '''x'' UNION SELECT ''y''', '''x'' LIMIT 1', '', 'isolation_missing()']) expression;
 SELECT falukeys.release_table('isolation_hostile');
 SELECT t, before = pg_temp.state(t::regclass) AS same FROM isolation_states;
@@ -538,7 +598,8 @@ SELECT t, before = pg_temp.state(t::regclass) AS same FROM isolation_states;
 -- What happens to a table while it is isolated
 --
 SET ROLE isolation_owner;
-CREATE TABLE isolation_moved (dropped integer, workspace_id text DEFAULT 'a workspace', mode text DEFAULT 'a mode', body text);
+CREATE TABLE isolation_moved (dropped integer, workspace_id text DEFAULT 'a workspace',
+	mode text DEFAULT 'a mode', body text);
 ALTER TABLE isolation_moved DROP COLUMN dropped;
 SELECT falukeys.isolate_table('isolation_moved');
 ALTER TABLE isolation_moved RENAME COLUMN workspace_id TO swapped;
@@ -563,7 +624,8 @@ SELECT falukeys.release_table('isolation_moved');
 SELECT falukeys.isolate_table('isolation_moved');
 ALTER TABLE isolation_moved DROP COLUMN mode CASCADE;
 SELECT falukeys.release_table('isolation_moved');
-SELECT relrowsecurity, relforcerowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) AS policies FROM pg_class c WHERE relname = 'isolation_moved';
+SELECT relrowsecurity, relforcerowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) AS policies
+	FROM pg_class c WHERE relname = 'isolation_moved';
 \set VERBOSITY sqlstate
 -- Policies of its own by these names are in the way, and are not dropped.
 ALTER TABLE isolation_moved ADD COLUMN mode text;
@@ -574,7 +636,8 @@ SELECT falukeys.release_table('isolation_moved');
 SELECT count(*) AS policies FROM pg_policy WHERE polrelid = 'isolation_moved'::regclass;
 -- Its partitions keep their defaults.
 CREATE TABLE isolation_parent (workspace_id text DEFAULT 'parent', mode text DEFAULT 'parent') PARTITION BY LIST (mode);
-CREATE TABLE isolation_child PARTITION OF isolation_parent (workspace_id DEFAULT 'child', mode DEFAULT 'parent') FOR VALUES IN ('parent');
+CREATE TABLE isolation_child PARTITION OF isolation_parent (workspace_id DEFAULT 'child', mode DEFAULT 'parent') FOR
+	VALUES IN ('parent');
 SELECT falukeys.isolate_table('isolation_parent');
 SELECT falukeys.release_table('isolation_parent');
 INSERT INTO isolation_child DEFAULT VALUES RETURNING *;
@@ -585,7 +648,8 @@ SELECT falukeys.isolate_table('isolation_temporary');
 DROP TABLE isolation_temporary, isolation_child, isolation_parent;
 SELECT falukeys.isolate_table('"Isolation; moved"', 'mode', 'workspace_id');
 RESET ROLE;
-SELECT count(*) AS gone FROM falukeys.isolated_tables i WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = i.target);
+SELECT count(*) AS gone FROM falukeys.isolated_tables i
+	WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = i.target);
 -- A table may come from a dump without what was kept of it.
 DELETE FROM falukeys.isolated_tables WHERE target = '"Isolation; moved"'::regclass;
 \set VERBOSITY default
@@ -597,8 +661,11 @@ SELECT falukeys.isolate_table('"Isolation; moved"', 'mode', 'workspace_id');
 --
 SET ROLE isolation_owner;
 CREATE TABLE isolation_orders (id integer PRIMARY KEY, workspace_id text, mode text, UNIQUE (workspace_id, mode, id));
-CREATE TABLE isolation_items (item_id integer PRIMARY KEY, order_id integer CONSTRAINT items_crossing REFERENCES isolation_orders ON DELETE CASCADE, workspace_id text, mode text, parent integer CONSTRAINT items_self REFERENCES isolation_items ON DELETE SET NULL,
-	CONSTRAINT items_within FOREIGN KEY (workspace_id, mode, order_id) REFERENCES isolation_orders (workspace_id, mode, id) ON DELETE CASCADE ON UPDATE CASCADE,
+CREATE TABLE isolation_items (item_id integer PRIMARY KEY,
+	order_id integer CONSTRAINT items_crossing REFERENCES isolation_orders ON DELETE CASCADE, workspace_id text,
+	mode text, parent integer CONSTRAINT items_self REFERENCES isolation_items ON DELETE SET NULL,
+	CONSTRAINT items_within FOREIGN KEY (workspace_id, mode, order_id) REFERENCES isolation_orders (workspace_id, mode,
+		id) ON DELETE CASCADE ON UPDATE CASCADE,
 	CONSTRAINT items_harmless FOREIGN KEY (order_id) REFERENCES isolation_orders);
 SELECT falukeys.isolate_table('isolation_orders');
 \set VERBOSITY terse
@@ -607,20 +674,24 @@ SELECT falukeys.release_table('isolation_items');
 ALTER TABLE isolation_items DROP CONSTRAINT items_crossing, DROP CONSTRAINT items_self;
 SELECT falukeys.isolate_table('isolation_items');
 SELECT falukeys.release_table('isolation_items'), falukeys.release_table('isolation_orders');
-ALTER TABLE isolation_items ADD CONSTRAINT items_update FOREIGN KEY (order_id) REFERENCES isolation_orders ON UPDATE CASCADE;
-CREATE TABLE isolation_parent (order_id integer REFERENCES isolation_orders ON DELETE SET DEFAULT, workspace_id text, mode text) PARTITION BY LIST (mode);
+ALTER TABLE isolation_items ADD CONSTRAINT items_update FOREIGN KEY (order_id) REFERENCES isolation_orders ON UPDATE
+	CASCADE;
+CREATE TABLE isolation_parent (order_id integer REFERENCES isolation_orders ON DELETE
+	SET DEFAULT, workspace_id text, mode text) PARTITION BY LIST (mode);
 CREATE TABLE isolation_child PARTITION OF isolation_parent DEFAULT;
 SELECT falukeys.isolate_table('isolation_parent');
 SELECT falukeys.isolate_table('isolation_child');
 SELECT falukeys.isolate_table('isolation_orders');
-SELECT falukeys.release_table('isolation_orders'), falukeys.release_table('isolation_parent'), falukeys.release_table('isolation_child');
+SELECT falukeys.release_table('isolation_orders'), falukeys.release_table('isolation_parent'),
+	falukeys.release_table('isolation_child');
 DROP TABLE isolation_hostile, isolation_moved, "Isolation; moved", isolation_items, isolation_parent, isolation_orders;
 \set VERBOSITY sqlstate
 
 -- What takes the policies that restrict takes the one that permits, so nothing opens.
 CREATE TABLE isolation_cascade (id integer, workspace_id text, mode text);
 SELECT falukeys.isolate_table('isolation_cascade');
-SELECT polname, count(*) FILTER (WHERE refclassid = 'pg_proc'::regclass) > 0 AS ours, count(DISTINCT refobjsubid) FILTER (WHERE refobjsubid > 0 AND refobjid = polrelid) AS columns
+SELECT polname, count(*) FILTER (WHERE refclassid = 'pg_proc'::regclass) > 0 AS ours,
+	count(DISTINCT refobjsubid) FILTER (WHERE refobjsubid > 0 AND refobjid = polrelid) AS columns
 FROM pg_policy JOIN pg_depend ON classid = 'pg_policy'::regclass AND objid = pg_policy.oid
 WHERE polrelid = 'isolation_cascade'::regclass GROUP BY polname ORDER BY polname;
 ALTER TABLE isolation_cascade DROP COLUMN mode CASCADE;
@@ -632,8 +703,10 @@ RESET ROLE;
 DROP VIEW isolation_view, isolation_view_of_superuser;
 DROP TABLE isolation_owned, isolation_plain, isolation_limited, isolation_objects, isolation_many;
 DROP TABLE isolation_keys, isolation_rows, isolation_statements;
-DROP TABLE isolation_states, isolation_plain_table, isolation_defaults, isolation_secured, isolation_forced, isolation_half;
-DROP TABLE isolation_policed, isolation_dormant, isolation_closed, isolation_text, isolation_parts, "Isolation ""odd"" table", isolation_refused CASCADE;
+DROP TABLE isolation_states, isolation_plain_table, isolation_defaults, isolation_secured,
+	isolation_forced, isolation_half;
+DROP TABLE isolation_policed, isolation_dormant, isolation_closed, isolation_text, isolation_parts,
+	"Isolation ""odd"" table", isolation_refused CASCADE;
 DROP SEQUENCE isolation_sequence;
 DROP OWNED BY isolation_owner, isolation_app, isolation_someone;
 DROP ROLE isolation_owner, isolation_app, isolation_someone;

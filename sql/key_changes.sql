@@ -35,8 +35,10 @@ SELECT falukeys.report_compromised_key(:'key') = :'key_id' AS reported;
 SELECT falukeys.revoke_key(:'key_id');
 SELECT falukeys.approve_workspace(:'another'), falukeys.suspend_workspace(:'another', 'late');
 SELECT falukeys.resume_workspace(:'another'), falukeys.close_workspace(:'another');
-SELECT c.event, c.key_id = :'key_id' AS the_key, CASE c.workspace_id WHEN :'own' THEN 'own' WHEN :'another' THEN 'another' END AS workspace, c.at = e.at AS at
-FROM falukeys.key_changes AS c JOIN falukeys.event_log AS e ON e.id = event_id WHERE event_id > :start ORDER BY event_id;
+SELECT c.event, c.key_id = :'key_id' AS the_key,
+	CASE c.workspace_id WHEN :'own' THEN 'own' WHEN :'another' THEN 'another' END AS workspace, c.at = e.at AS at
+FROM falukeys.key_changes AS c JOIN falukeys.event_log AS e ON e.id = event_id WHERE event_id > :start
+ORDER BY event_id;
 -- A temporary key that another one made ends with it; of that one, the workspace tells.
 SELECT max(id) AS start_of_minted FROM falukeys.events \gset
 BEGIN;
@@ -52,29 +54,37 @@ ROLLBACK;
 -- A bulk that is only counted is of any key of the workspace, whose members see it, too.
 SELECT max(id) AS start_of_bulk FROM falukeys.events \gset
 BEGIN;
-INSERT INTO falukeys.keys (workspace_id, secret) SELECT :'own', falukeys.apikey_of('fskt_' || md5('changes' || i)) FROM generate_series(1, 1001) AS i;
+INSERT INTO falukeys.keys (workspace_id, secret) SELECT :'own', falukeys.apikey_of('fskt_' || md5('changes' || i))
+	FROM generate_series(1, 1001) AS i;
 INSERT INTO falukeys.key_permissions SELECT id, 'changes' FROM falukeys.keys WHERE workspace_id = :'own' AND imported;
-SELECT event, count(*), count(key_id) AS keys, count(workspace_id) AS workspaces FROM falukeys.key_changes WHERE event_id > :start_of_bulk GROUP BY event;
+SELECT event, count(*), count(key_id) AS keys, count(workspace_id) AS workspaces FROM falukeys.key_changes
+	WHERE event_id > :start_of_bulk GROUP BY event;
 SET LOCAL falukeys.acting_in = :'own';
 SET LOCAL ROLE regress_falukeys_tenant;
-SELECT count(*), count(key_id) AS keys FROM falukeys.key_changes WHERE event_id > :start_of_bulk AND workspace_id = :'own';
+SELECT count(*), count(key_id) AS keys FROM falukeys.key_changes
+	WHERE event_id > :start_of_bulk AND workspace_id = :'own';
 ROLLBACK;
 
 -- Who sees which
 CREATE FUNCTION pg_temp.seen(role text, start bigint, OUT events bigint, OUT workspaces bigint) LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('SET LOCAL ROLE %I', 'regress_falukeys_' || role);
-	SELECT count(*), count(DISTINCT workspace_id) INTO events, workspaces FROM falukeys.key_changes WHERE event_id > start;
+	SELECT count(*), count(DISTINCT workspace_id) INTO events, workspaces FROM falukeys.key_changes
+		WHERE event_id > start;
 	RESET ROLE;
 END $$;
-SELECT role, s.* FROM unnest('{verifier,operator,manager,both,tenant,member,nobody}'::text[]) AS role, pg_temp.seen(role, :start) AS s;
+SELECT role, s.* FROM unnest('{verifier,operator,manager,both,tenant,member,nobody}'::text[]) AS role,
+	pg_temp.seen(role, :start) AS s;
 -- Narrowed to one workspace, each sees no more of it than before, and nothing of another.
 SET falukeys.acting_in = :'own';
-SELECT role, s.* FROM unnest('{verifier,operator,manager,both,tenant,member,nobody}'::text[]) AS role, pg_temp.seen(role, :start) AS s;
+SELECT role, s.* FROM unnest('{verifier,operator,manager,both,tenant,member,nobody}'::text[]) AS role,
+	pg_temp.seen(role, :start) AS s;
 SET falukeys.acting_in = :'another';
-SELECT role, s.* FROM unnest('{verifier,operator,manager,both,tenant,member,nobody}'::text[]) AS role, pg_temp.seen(role, :start) AS s;
+SELECT role, s.* FROM unnest('{verifier,operator,manager,both,tenant,member,nobody}'::text[]) AS role,
+	pg_temp.seen(role, :start) AS s;
 SET falukeys.acting_in = 'nowhere';
-SELECT role, s.* FROM unnest('{verifier,operator,manager,both,tenant,member,nobody}'::text[]) AS role, pg_temp.seen(role, :start) AS s;
+SELECT role, s.* FROM unnest('{verifier,operator,manager,both,tenant,member,nobody}'::text[]) AS role,
+	pg_temp.seen(role, :start) AS s;
 RESET falukeys.acting_in;
 -- A level that ends, ends it, in a plan that is kept too.
 PREPARE changes AS SELECT count(*) FROM falukeys.key_changes WHERE event_id > $1;
@@ -103,7 +113,8 @@ CREATE FUNCTION pg_temp.plan(role text) RETURNS TABLE (line text) LANGUAGE plpgs
 BEGIN
 	SET LOCAL enable_seqscan = off;
 	EXECUTE format('SET LOCAL ROLE %I', 'regress_falukeys_' || role);
-	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT FROM falukeys.key_changes WHERE event_id > 9007199254740000' LOOP
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT FROM falukeys.key_changes '
+		'WHERE event_id > 9007199254740000' LOOP
 		IF line ~ 'Index Cond|events' THEN
 			line = regexp_replace(line, '^[ >-]*|\(actual.*\)', '', 'g');
 			RETURN NEXT;
@@ -111,7 +122,8 @@ BEGIN
 	END LOOP;
 	RESET ROLE;
 END $$;
-SELECT role, bool_or(line ~ 'Index Cond: \(id > ') AS by_index, bool_and(line ~ 'never executed') FILTER (WHERE line ~ 'events') AS unread
+SELECT role, bool_or(line ~ 'Index Cond: \(id > ') AS by_index,
+	bool_and(line ~ 'never executed') FILTER (WHERE line ~ 'events') AS unread
 FROM unnest('{verifier,nobody,tenant}'::text[]) AS role, pg_temp.plan(role) GROUP BY role ORDER BY role;
 
 -- The announcement can be left out.

@@ -34,7 +34,8 @@ SELECT falukeys.grant_access('regress_falukeys_auditor', 'ops');
 SELECT falukeys.grant_access('regress_falukeys_auditor', 'delegates');
 SELECT falukeys.grant_access('regress_falukeys_auditor', 'dele');
 SELECT falukeys.revoke_access('regress_falukeys_auditor', 'viewer');
-SELECT proname FROM pg_proc WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND proname ~ '_access$' AND has_function_privilege('regress_falukeys_auditor', oid, 'EXECUTE');
+SELECT proname FROM pg_proc WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[])
+	AND proname ~ '_access$' AND has_function_privilege('regress_falukeys_auditor', oid, 'EXECUTE');
 
 -- workspace_role: not by functions, nor by direct DML,
 SELECT falukeys.add_member(:'workspace', 'regress_falukeys_auditor', 'auditor');

@@ -10,19 +10,22 @@ SELECT falukeys.define_permission('lifecycle.read');
 SELECT falukeys.create_workspace('Lifecycle') AS workspace \gset
 SELECT falukeys.create_workspace('Lifecycle, other') AS other \gset
 SELECT id AS secret, key AS secret_key
-  FROM falukeys.create_key(:'workspace', 'secret', 'test', 'for the billing service', '{lifecycle.read}', '{192.0.2.0/24,2001:db8::/32}',
+  FROM falukeys.create_key(:'workspace', 'secret', 'test', 'for the billing service', '{lifecycle.read}',
+      '{192.0.2.0/24,2001:db8::/32}',
 	clock_timestamp() + interval '1 day', clock_timestamp() - interval '1 day', '{"team": "billing"}') \gset
 SELECT id AS public, key AS public_key FROM falukeys.create_key(:'workspace', 'public', 'test') \gset
 SELECT falukeys.import_key(:'workspace', 'fskt_importedbeforeitwasrolled') AS imported_secret \gset
 
-CREATE FUNCTION pg_temp.duplicate(statement text, OUT code text, OUT message text, OUT detail text, OUT shown boolean) LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.duplicate(statement text, OUT code text, OUT message text, OUT detail text, OUT shown boolean)
+	LANGUAGE plpgsql AS $$
 DECLARE
 	hint text;
 BEGIN
 	EXECUTE statement;
 	code := '00000';
 EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+		hint = PG_EXCEPTION_HINT;
 	shown := concat(message, detail, hint) ~ 'f[spt]k[tl]_[0-9A-Za-z]|[0-9a-f]{32}';
 END $$;
 
@@ -30,10 +33,12 @@ END $$;
 -- roll_key: a new secret for the same key, the old one dead at once
 --
 SELECT id AS rolled, key AS rolled_key FROM falukeys.roll_key(:'secret') \gset
-SELECT :'rolled' = :'secret' AS same_id, :'rolled_key' <> :'secret_key' AS new_key, :'rolled_key' ~ '^fskt_[0-9A-Za-z]{49}$' AS matching;
+SELECT :'rolled' = :'secret' AS same_id, :'rolled_key' <> :'secret_key' AS new_key,
+	:'rolled_key' ~ '^fskt_[0-9A-Za-z]{49}$' AS matching;
 SELECT code, key_id = :'secret' AS key_id FROM falukeys.verify_key(:'secret_key', 'lifecycle.read', '192.0.2.1');
 SELECT code, key_id = :'secret' AS key_id, meta FROM falukeys.verify_key(:'rolled_key', 'lifecycle.read', '192.0.2.1');
-SELECT description, meta, permissions_restricted, networks_restricted, secret OPERATOR(falukeys.=) falukeys.apikey_of(:'rolled_key') AS digest FROM falukeys.keys WHERE id = :'secret';
+SELECT description, meta, permissions_restricted, networks_restricted,
+	secret OPERATOR(falukeys.=) falukeys.apikey_of(:'rolled_key') AS digest FROM falukeys.keys WHERE id = :'secret';
 SELECT permission FROM falukeys.key_permissions WHERE key_id = :'secret';
 SELECT network FROM falukeys.key_networks WHERE key_id = :'secret' ORDER BY network;
 -- The retired digest stays taken, in every form.
@@ -41,8 +46,10 @@ SELECT duplicate.code, duplicate.detail, shown
   FROM unnest(ARRAY[
 	format('SELECT falukeys.import_key(%L, %L)', :'other', :'secret_key'),
 	format('SELECT falukeys.import_key(%L, %L)', :'workspace', :'secret_key'),
-	format('SELECT falukeys.import_key_digest(%L, %L)', :'other', 'fskt_****0000:' || encode(sha256(convert_to(:'secret_key', 'UTF8')), 'hex')),
-	format('INSERT INTO falukeys.keys (workspace_id, kind, mode, secret) VALUES (%L, %L, %L, %L)', :'other', 'secret', 'test', :'secret_key'),
+	format('SELECT falukeys.import_key_digest(%L, %L)', :'other',
+		'fskt_****0000:' || encode(sha256(convert_to(:'secret_key', 'UTF8')), 'hex')),
+	format('INSERT INTO falukeys.keys (workspace_id, kind, mode, secret) VALUES (%L, %L, %L, %L)', :'other', 'secret',
+		'test', :'secret_key'),
 	format('UPDATE falukeys.keys SET secret = %L WHERE id = %L', :'secret_key', :'secret')
 	]) statement, pg_temp.duplicate(statement);
 -- The new secret can be revealed: a test secret, always.
@@ -57,8 +64,10 @@ SELECT code FROM falukeys.verify_key(:'rolled_key', 'lifecycle.read', '192.0.2.1
 
 -- A public key's text is replaced with it.
 SELECT key AS rolled_key FROM falukeys.roll_key(:'public') \gset
-SELECT public_key = :'rolled_key' AS replaced, falukeys.reveal_key(id) = :'rolled_key' AS revealed FROM falukeys.keys WHERE id = :'public';
-SELECT k.name, code FROM (VALUES ('old', :'public_key'), ('new', :'rolled_key')) k(name, key), falukeys.verify_key(key) ORDER BY 1;
+SELECT public_key = :'rolled_key' AS replaced, falukeys.reveal_key(id) = :'rolled_key' AS revealed FROM falukeys.keys
+	WHERE id = :'public';
+SELECT k.name, code FROM (VALUES ('old', :'public_key'), ('new', :'rolled_key')) k(name, key), falukeys.verify_key(key)
+	ORDER BY 1;
 -- An imported key gets a secret made here, which can be revealed.
 SELECT id = :'imported_secret' AS same_id, key AS rolled_key FROM falukeys.roll_key(:'imported_secret') \gset
 SELECT falukeys.reveal_key(:'imported_secret') = :'rolled_key' AS revealed;
@@ -69,14 +78,18 @@ SELECT code FROM falukeys.verify_key('fskt_importedbeforeitwasrolled');
 --
 SELECT id AS graced, key AS first FROM falukeys.create_key(:'workspace', 'secret', 'test') \gset
 SELECT key AS second FROM falukeys.roll_key(:'graced', '1 hour') \gset
-SELECT k.name, code, key_id = :'graced' AS key_id FROM (VALUES ('first', :'first'), ('second', :'second')) k(name, key), falukeys.verify_key(key) ORDER BY 1;
-SELECT valid_until - retired_at BETWEEN interval '59 minutes' AND interval '61 minutes' AS an_hour FROM falukeys.retired_secrets WHERE key_id = :'graced';
+SELECT k.name, code, key_id = :'graced' AS key_id
+	FROM (VALUES ('first', :'first'), ('second', :'second')) k(name, key), falukeys.verify_key(key) ORDER BY 1;
+SELECT valid_until - retired_at BETWEEN interval '59 minutes' AND interval '61 minutes' AS an_hour
+	FROM falukeys.retired_secrets WHERE key_id = :'graced';
 -- A roll during a grace ends the older secret at once.
 SELECT key AS third FROM falukeys.roll_key(:'graced', '1 hour') \gset
-SELECT k.name, code FROM (VALUES (1, 'first', :'first'), (2, 'second', :'second'), (3, 'third', :'third')) k(number, name, key), falukeys.verify_key(key) ORDER BY number;
+SELECT k.name, code FROM (VALUES (1, 'first', :'first'), (2, 'second', :'second'), (3, 'third', :'third')) k(number,
+	name, key), falukeys.verify_key(key) ORDER BY number;
 -- So does end_grace alone.
 SELECT falukeys.end_grace(:'graced');
-SELECT k.name, code FROM (VALUES (1, 'first', :'first'), (2, 'second', :'second'), (3, 'third', :'third')) k(number, name, key), falukeys.verify_key(key) ORDER BY number;
+SELECT k.name, code FROM (VALUES (1, 'first', :'first'), (2, 'second', :'second'), (3, 'third', :'third')) k(number,
+	name, key), falukeys.verify_key(key) ORDER BY number;
 SELECT falukeys.end_grace(NULL);
 SELECT falukeys.end_grace('key_000000000000000000000000000');
 -- At most 30 days, and no less than none
@@ -90,12 +103,15 @@ SELECT * FROM falukeys.roll_key(:'graced', '-12 months 360 days');
 SELECT * FROM falukeys.roll_key(:'graced', '1 year');
 SELECT * FROM falukeys.roll_key(:'graced', NULL);
 -- Never past the key's expiry
-SELECT id AS expiring, key AS first FROM falukeys.create_key(:'workspace', 'secret', 'test', expires_at => clock_timestamp() + interval '10 minutes') \gset
+SELECT id AS expiring, key AS first FROM falukeys.create_key(:'workspace', 'secret', 'test',
+	expires_at => clock_timestamp() + interval '10 minutes') \gset
 SELECT id IS NOT NULL AS rolled FROM falukeys.roll_key(:'expiring', '1 hour');
-SELECT valid_until = expires_at AS ends_with_the_key FROM falukeys.retired_secrets r JOIN falukeys.keys k ON k.id = key_id WHERE key_id = :'expiring';
+SELECT valid_until = expires_at AS ends_with_the_key FROM falukeys.retired_secrets r
+	JOIN falukeys.keys k ON k.id = key_id WHERE key_id = :'expiring';
 -- nor after it is moved away
 SELECT falukeys.set_key_validity(:'expiring', expires_at => 'infinity');
-SELECT valid_until < now() + interval '11 minutes' AS as_before FROM falukeys.retired_secrets WHERE key_id = :'expiring';
+SELECT valid_until < now() + interval '11 minutes' AS as_before FROM falukeys.retired_secrets
+	WHERE key_id = :'expiring';
 
 --
 -- Refused where there is nothing to roll
@@ -137,8 +153,10 @@ SELECT falukeys.enable_key('key_000000000000000000000000000');
 --
 SELECT key AS next_key FROM falukeys.roll_key(:'switched', '1 day') \gset
 SELECT falukeys.revoke_key(:'switched', 'found fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys in a log');
-SELECT k.name, code FROM (VALUES (1, 'in grace', :'switched_key'), (2, 'current', :'next_key')) k(number, name, key), falukeys.verify_key(key) ORDER BY number;
-SELECT revoked_at BETWEEN clock_timestamp() - interval '1 minute' AND clock_timestamp() AS revoked_now, revoke_reason FROM falukeys.keys WHERE id = :'switched';
+SELECT k.name, code FROM (VALUES (1, 'in grace', :'switched_key'), (2, 'current', :'next_key')) k(number, name, key),
+	falukeys.verify_key(key) ORDER BY number;
+SELECT revoked_at BETWEEN clock_timestamp() - interval '1 minute' AND clock_timestamp() AS revoked_now, revoke_reason
+	FROM falukeys.keys WHERE id = :'switched';
 SELECT revoked_at FROM falukeys.keys WHERE id = :'switched' \gset
 SELECT falukeys.enable_key(:'switched');
 SELECT code FROM falukeys.verify_key(:'next_key');
@@ -160,7 +178,8 @@ SELECT falukeys.set_key_validity(:'bound', now() - interval '1 hour', now() + in
 SELECT code, expires_at > now() AS expires_at FROM falukeys.verify_key(:'bound_key');
 -- in minutes from now, rounded to tens
 CREATE FUNCTION pg_temp.bounds(id text, OUT after bigint, OUT until bigint) LANGUAGE sql AS $$
-	SELECT round(extract(epoch FROM not_before - now()) / 600)::bigint * 10, round(extract(epoch FROM expires_at - now()) / 600)::bigint * 10 FROM falukeys.keys k WHERE k.id = bounds.id
+	SELECT round(extract(epoch FROM not_before - now()) / 600)::bigint * 10,
+		round(extract(epoch FROM expires_at - now()) / 600)::bigint * 10 FROM falukeys.keys k WHERE k.id = bounds.id
 $$;
 SELECT * FROM pg_temp.bounds(:'bound');
 SELECT falukeys.set_key_validity(:'bound');
@@ -198,7 +217,8 @@ SELECT falukeys.create_key(:'workspace', 'secret', 'test', not_before => 'infini
 \echo :LAST_ERROR_MESSAGE
 SELECT falukeys.create_key(:'workspace', 'secret', 'test', expires_at => '-infinity');
 SELECT falukeys.import_key(:'workspace', 'fskt_lifecycleinfinitelifecycle', expires_at => '-infinity');
-SELECT id AS unbounded FROM falukeys.create_key(:'workspace', 'secret', 'test', not_before => '-infinity', expires_at => 'infinity') \gset
+SELECT id AS unbounded FROM falukeys.create_key(:'workspace', 'secret', 'test', not_before => '-infinity',
+	expires_at => 'infinity') \gset
 SELECT * FROM pg_temp.bounds(:'unbounded');
 SELECT falukeys.set_key_validity(NULL, NULL, NULL);
 SELECT falukeys.set_key_validity('key_000000000000000000000000000', NULL, NULL);
@@ -210,10 +230,13 @@ SELECT falukeys.set_key_validity('key_000000000000000000000000000', NULL, NULL);
 SELECT id AS grace, key AS grace_old FROM falukeys.create_key(:'workspace', 'secret', 'test') \gset
 SELECT id AS cut, key AS cut_old FROM falukeys.create_key(:'workspace', 'secret', 'test') \gset
 SELECT id AS brief, key AS brief_key FROM falukeys.create_key(:'workspace', 'secret', 'test') \gset
-SELECT id AS brief_temporary, key AS brief_temporary_key FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}', ttl => '1 second') \gset
-SELECT id AS later_temporary, key AS later_temporary_key FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}', ttl => '1 hour') \gset
+SELECT id AS brief_temporary, key AS brief_temporary_key
+	FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}', ttl => '1 second') \gset
+SELECT id AS later_temporary, key AS later_temporary_key
+	FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}', ttl => '1 hour') \gset
 SELECT key AS grace_new FROM falukeys.roll_key(:'grace', '1 second') \gset
-SELECT falukeys.set_key_validity(id, NULL, clock_timestamp() + interval '1 second') FROM unnest(ARRAY[:'cut', :'brief']) id;
+SELECT falukeys.set_key_validity(id, NULL, clock_timestamp() + interval '1 second')
+	FROM unnest(ARRAY[:'cut', :'brief']) id;
 SELECT key AS cut_new FROM falukeys.roll_key(:'cut', '1 hour') \gset
 BEGIN;
 SELECT now() AS transaction_time \gset
@@ -241,19 +264,22 @@ SELECT code FROM falukeys.verify_key(:'brief_key');
 --
 -- purge_keys: drops temporary keys that ended longer ago, and their digests stay taken
 --
-SELECT id AS revoked_temporary, key AS revoked_temporary_key FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}') \gset
+SELECT id AS revoked_temporary, key AS revoked_temporary_key
+	FROM falukeys.create_temporary_key(:'workspace', 'test', '{object}') \gset
 SELECT falukeys.revoke_key(:'revoked_temporary');
 SELECT falukeys.purge_keys('178000000 years');
 SELECT falukeys.purge_keys('1 hour');
 SELECT falukeys.purge_keys('0') >= 2 AS purged;
-SELECT id IN (:'brief_temporary', :'revoked_temporary') AS ended, id = :'later_temporary' AS not_ended, id = :'brief' AS not_temporary
+SELECT id IN (:'brief_temporary', :'revoked_temporary') AS ended, id = :'later_temporary' AS not_ended,
+	id = :'brief' AS not_temporary
   FROM falukeys.keys WHERE id IN (:'brief_temporary', :'revoked_temporary', :'later_temporary', :'brief') ORDER BY 2, 3;
 SELECT count(*) FROM falukeys.key_objects WHERE key_id IN (:'brief_temporary', :'revoked_temporary');
 SELECT code FROM unnest(ARRAY[:'brief_temporary_key', :'revoked_temporary_key']) key, falukeys.verify_key(key);
 SELECT code FROM falukeys.verify_key(:'later_temporary_key', object_id => 'object');
 SELECT duplicate.code, duplicate.detail, shown
   FROM unnest(ARRAY[:'brief_temporary_key', :'revoked_temporary_key']) key,
-       pg_temp.duplicate(format('SELECT falukeys.import_key_digest(%L, %L)', :'other', 'fskt_****0000:' || encode(sha256(convert_to(key, 'UTF8')), 'hex')));
+       pg_temp.duplicate(format('SELECT falukeys.import_key_digest(%L, %L)', :'other',
+           'fskt_****0000:' || encode(sha256(convert_to(key, 'UTF8')), 'hex')));
 SELECT falukeys.purge_keys('0');
 SELECT falukeys.purge_keys(NULL);
 SELECT falukeys.purge_keys('-1 second');

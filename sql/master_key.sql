@@ -46,7 +46,8 @@ SELECT count(*) FILTER (WHERE b.file <> md5(pg_read_file('falukeys.key'))) = cou
        count(*) FILTER (WHERE s.seal = b.seal AND s.key_id IN (:'live', :'test')) AS still_sealed_as_before,
        count(*) FILTER (WHERE octet_length(s.seal) <> octet_length(b.seal)) AS other_length,
        count(*) = (SELECT count(*) FROM falukeys.sealed_secrets) AS all_rows
-  FROM master_key_before b JOIN falukeys.sealed_secrets s ON s.key_id = b.key_id AND s.secret OPERATOR(falukeys.=) b.secret;
+  FROM master_key_before b JOIN falukeys.sealed_secrets s ON s.key_id = b.key_id
+      AND s.secret OPERATOR(falukeys.=) b.secret;
 -- Test secrets open as before, spent live ones stay spent, and others open once.
 SELECT falukeys.reveal_key(:'test') = :'test_key' AS test_secret;
 SELECT falukeys.reveal_key(:'spent');

@@ -28,7 +28,8 @@ BEGIN
 	RETURN 'no error';
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-	RETURN regexp_replace(concat_ws(E'\n', SQLSTATE || '  ' || message, 'DETAIL: ' || nullif(detail, ''), 'HINT: ' || nullif(hint, '')),
+	RETURN regexp_replace(concat_ws(E'\n', SQLSTATE || '  ' || message, 'DETAIL: ' || nullif(detail, ''),
+		'HINT: ' || nullif(hint, '')),
 		'(key|wksp)_\w{27}', '\1_', 'g');
 END
 $$;
@@ -39,7 +40,8 @@ $$;
 SELECT pg_temp.message_of(format('revoke_key(%L)', :'key'));
 SELECT pg_temp.message_of(format('revoke_key(%L)', :'key'), 'regress_falukeys_stranger');
 SELECT pg_temp.message_of('revoke_key(''fskt_nosuchkeynosuchkeynosuchkey'')', 'regress_falukeys_stranger');
-SELECT pg_temp.message_of(format('revoke_key(%L)', 'x' || :'key'), 'regress_falukeys_stranger') LIKE '%' || left(:'key', 20) || '%' AS shown;
+SELECT pg_temp.message_of(format('revoke_key(%L)', 'x' || :'key'), 'regress_falukeys_stranger') LIKE '%'
+	|| left(:'key', 20) || '%' AS shown;
 SELECT pg_temp.message_of(format('reveal_key(%L)', falukeys.redacted(:'key')));
 SELECT pg_temp.message_of(format('create_key(%L, ''secret'', ''test'')', :'key'));
 SELECT pg_temp.message_of(format('add_member(%L, ''regress_falukeys_owner'', ''developer'')', :'key'));
@@ -54,7 +56,8 @@ SELECT pg_temp.message_of('suspend_workspace(''key_nosuch'')', 'regress_falukeys
 SELECT p.proname AS missed
 FROM pg_proc AS p,
 	LATERAL (SELECT string_agg(CASE
-			WHEN p.proargnames[n] IN ('key_id', 'workspace') THEN quote_literal(CASE p.proargnames[n] WHEN 'key_id' THEN 'wksp_' ELSE 'key_' END || repeat('x', 27))
+			WHEN p.proargnames[n] IN ('key_id', 'workspace') THEN quote_literal(CASE p.proargnames[n]
+				WHEN 'key_id' THEN 'wksp_' ELSE 'key_' END || repeat('x', 27))
 			WHEN t = 'regrole'::regtype THEN '''regress_falukeys_owner'''
 			WHEN t = 'interval'::regtype THEN '''1 hour'''
 			WHEN t = 'boolean'::regtype THEN 'true'
@@ -68,14 +71,17 @@ FROM pg_proc AS p,
 		FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, n)) AS l
 WHERE pronamespace = 'falukeys'::regnamespace AND p.prokind = 'f'
 	AND p.proargnames[1] IN ('key_id', 'workspace') AND p.proname NOT IN ('isolated_object', 'unflushed_usage')
-	AND pg_temp.message_of(p.proname || '(' || arguments || ')') NOT LIKE '22023  argument "' || p.proargnames[1] || '" must be the id of a %, not of a %';
+	AND pg_temp.message_of(p.proname || '(' || arguments || ')') NOT LIKE '22023  argument "' || p.proargnames[1]
+		|| '" must be the id of a %, not of a %';
 
 -- Whoever does not see a workspace is told the same of one that is there, and of one that is not.
 SELECT pg_temp.message_of(format('create_key(%L, ''secret'', ''test'')', :'workspace'), 'regress_falukeys_stranger');
-SELECT pg_temp.message_of(format('create_key(%L, ''secret'', ''test'')', 'wksp_' || repeat('0', 27)), 'regress_falukeys_stranger');
+SELECT pg_temp.message_of(format('create_key(%L, ''secret'', ''test'')', 'wksp_' || repeat('0', 27)),
+	'regress_falukeys_stranger');
 SELECT pg_temp.message_of(format('reveal_key(%L)', :'id'), 'regress_falukeys_stranger');
 SELECT pg_temp.message_of(format('reveal_key(%L)', 'key_' || repeat('0', 27)), 'regress_falukeys_stranger');
-SELECT pg_temp.message_of(format('add_member(%L, ''regress_falukeys_owner'', ''developer'')', :'workspace'), 'regress_falukeys_stranger');
+SELECT pg_temp.message_of(format('add_member(%L, ''regress_falukeys_owner'', ''developer'')', :'workspace'),
+	'regress_falukeys_stranger');
 SELECT pg_temp.message_of('reveal_key(''Messages'')');
 SELECT pg_temp.message_of('approve_workspace(''Messages'')', 'regress_falukeys_operator');
 SELECT pg_temp.message_of('create_key(''Messages'', ''secret'', ''test'')');
@@ -87,25 +93,32 @@ SELECT DISTINCT pg_temp.message_of(call, 'regress_falukeys_operator')
 FROM unnest(ARRAY[format('reveal_key(%L)', :'id'), format('roll_key(%L)', :'id'), format('enable_key(%L)', :'id'),
 	format('annotate_key(%L, ''x'')', :'id'), format('restrict_key(%L, networks => ''{10.0.0.0/8}'')', :'id')]) AS call;
 SELECT DISTINCT pg_temp.message_of(call, 'regress_falukeys_operator')
-FROM unnest(ARRAY[format('create_key(%L, ''secret'', ''test'')', :'workspace'), format('create_temporary_key(%L, ''test'', ''{x}'')', :'workspace'),
+FROM unnest(ARRAY[format('create_key(%L, ''secret'', ''test'')', :'workspace'),
+	format('create_temporary_key(%L, ''test'', ''{x}'')', :'workspace'),
 	format('import_key(%L, ''fskt_messagesmessagesmessages'')', :'workspace')]) AS call;
 SELECT DISTINCT pg_temp.message_of(call, 'regress_falukeys_operator')
 FROM unnest(ARRAY[format('add_member(%L, ''regress_falukeys_owner'', ''developer'')', :'workspace'),
 	format('remove_member(%L, ''regress_falukeys_owner'')', :'workspace')]) AS call;
 
 -- Permissions that are not defined
-SELECT falukeys.define_permission(name) FROM unnest(ARRAY['messages_test', 'messages_test.read', 'messages_test.write']) AS name;
+SELECT falukeys.define_permission(name)
+	FROM unnest(ARRAY['messages_test', 'messages_test.read', 'messages_test.write']) AS name;
 SELECT pg_temp.message_of(format('restrict_key(%L, ''{messages_test.raed}'')', :'id'), 'regress_falukeys_owner');
-SELECT pg_temp.message_of(format('restrict_key(%L, ''{messages_test.read, Messages_Test}'')', :'id'), 'regress_falukeys_owner');
+SELECT pg_temp.message_of(format('restrict_key(%L, ''{messages_test.read, Messages_Test}'')', :'id'),
+	'regress_falukeys_owner');
 SELECT pg_temp.message_of(format('restrict_key(%L, ''{something.else.altogether}'')', :'id'), 'regress_falukeys_owner');
 SELECT pg_temp.message_of(format('restrict_key(%L, ''{""}'')', :'id'), 'regress_falukeys_owner');
-SELECT pg_temp.message_of(format('restrict_key(%L, ARRAY[%L])', :'id', :'key'), 'regress_falukeys_owner') LIKE '%' || :'key' || '%' AS shown;
-SELECT pg_temp.message_of(format('restrict_key(%L, ARRAY[repeat(chr(233), 200)])', :'id'), 'regress_falukeys_owner') LIKE '22023%' AS refused;
-SELECT pg_temp.message_of(format('create_key(%L, ''secret'', ''test'', permissions => ''{messages_test.wirte}'')', :'workspace'), 'regress_falukeys_owner');
+SELECT pg_temp.message_of(format('restrict_key(%L, ARRAY[%L])', :'id', :'key'), 'regress_falukeys_owner') LIKE '%'
+	|| :'key' || '%' AS shown;
+SELECT pg_temp.message_of(format('restrict_key(%L, ARRAY[repeat(chr(233), 200)])', :'id'),
+	'regress_falukeys_owner') LIKE '22023%' AS refused;
+SELECT pg_temp.message_of(format('create_key(%L, ''secret'', ''test'', permissions => ''{messages_test.wirte}'')',
+	:'workspace'), 'regress_falukeys_owner');
 -- An address has the form of one, nearly.
 SELECT pg_temp.message_of(format('restrict_key(%L, ARRAY[%L])', :'id', address), 'regress_falukeys_owner')
 FROM unnest(ARRAY['10.0.0.1', '10.0.0.0/8', '2001:db8::/32', '::1']) AS address;
-SELECT pg_temp.message_of(format('define_permission(%L)', address), 'regress_falukeys_operator') FROM unnest(ARRAY['10.0.0.1', 'fe80::1']) AS address;
+SELECT pg_temp.message_of(format('define_permission(%L)', address), 'regress_falukeys_operator')
+	FROM unnest(ARRAY['10.0.0.1', 'fe80::1']) AS address;
 SELECT pg_temp.message_of('define_permission(''Messages Read'')', 'regress_falukeys_operator');
 SELECT pg_temp.message_of(format('authenticate(%L, ''203.0.113.7'')', :'key'));
 SELECT pg_temp.message_of('require_permission(''203.0.113.7'')');
@@ -140,8 +153,10 @@ SELECT falukeys.disable_key(:'revoked');
 SELECT pg_temp.message_of(format('enable_key(%L)', :'revoked'));
 SELECT falukeys.disable_key(:'revoked'), falukeys.revoke_key(:'revoked');
 SELECT id AS expired FROM falukeys.create_key(:'workspace', 'secret', 'test') \gset
-SELECT falukeys.disable_key(:'expired'), falukeys.set_key_validity(:'expired', expires_at => clock_timestamp() - interval '1 second');
-SELECT pg_temp.message_of(format('enable_key(%L)', ended)) FROM unnest(ARRAY[:'compromised', :'revoked', :'expired']) AS ended;
+SELECT falukeys.disable_key(:'expired'),
+	falukeys.set_key_validity(:'expired', expires_at => clock_timestamp() - interval '1 second');
+SELECT pg_temp.message_of(format('enable_key(%L)', ended))
+	FROM unnest(ARRAY[:'compromised', :'revoked', :'expired']) AS ended;
 SELECT disabled FROM falukeys.keys WHERE id = :'revoked';
 SELECT falukeys.create_workspace('Messages, closed') AS closed \gset
 SELECT id AS in_closed FROM falukeys.create_key(:'closed', 'secret', 'test') \gset
@@ -156,23 +171,33 @@ SET ROLE regress_falukeys_stranger;
 CREATE TABLE messages_test."Odd; table" (note text, mode text);
 RESET ROLE;
 SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"')$$, 'regress_falukeys_stranger');
-SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'Select "x"', 'Mode', object_column => 'order')$$, 'regress_falukeys_stranger');
-SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'note', 'mode', object_column => 'ctid')$$, 'regress_falukeys_stranger');
-SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys', 'note')$$, 'regress_falukeys_stranger');
-ALTER TABLE messages_test."Odd; table" ADD COLUMN "Select ""x""" text, ADD COLUMN "Mode" falukeys.key_mode, ADD COLUMN "order" text;
+SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'Select "x"', 'Mode',
+	object_column => 'order')$$, 'regress_falukeys_stranger');
+SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'note', 'mode', object_column => 'ctid')$$,
+	'regress_falukeys_stranger');
+SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"',
+	'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys', 'note')$$, 'regress_falukeys_stranger');
+ALTER TABLE messages_test."Odd; table" ADD COLUMN "Select ""x""" text, ADD COLUMN "Mode" falukeys.key_mode,
+	ADD COLUMN "order" text;
 SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'Select "x"', 'Mode', 'messages_test.raed')$$);
-SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'Select "x"', 'Mode', write_permission => 'messages_test.wirte')$$, 'regress_falukeys_stranger');
-SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'Select "x"', 'Mode', '10.0.0.1')$$, 'regress_falukeys_stranger');
-SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'Select "x"', 'Mode', 'messages_test.read', 'messages_test.write', 'order')$$, 'regress_falukeys_stranger');
+SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'Select "x"', 'Mode',
+	write_permission => 'messages_test.wirte')$$, 'regress_falukeys_stranger');
+SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'Select "x"', 'Mode', '10.0.0.1')$$,
+	'regress_falukeys_stranger');
+SELECT pg_temp.message_of($$isolate_table('messages_test."Odd; table"', 'Select "x"', 'Mode', 'messages_test.read',
+	'messages_test.write', 'order')$$, 'regress_falukeys_stranger');
 
 -- The form of a digest
 SELECT pg_temp.message_of(format('import_key_digest(%L, %L)', :'workspace', input))
-FROM (VALUES ('fskt_****u8Ys'), ('fskt_****u8Ys:' || repeat('A', 64)), ('fskt_****u8Ys:' || repeat('a', 63)), (repeat('a', 64)), ('')) AS v (input);
+FROM (VALUES ('fskt_****u8Ys'), ('fskt_****u8Ys:' || repeat('A', 64)), ('fskt_****u8Ys:' || repeat('a', 63)),
+	(repeat('a', 64)), ('')) AS v (input);
 
 -- Bounds
-SELECT pg_temp.message_of(format('create_temporary_key(%L, ''test'', ''{x}'', ttl => %L)', :'workspace', ttl)) FROM unnest(ARRAY['0', '-1 second', '25 hours']) AS ttl;
+SELECT pg_temp.message_of(format('create_temporary_key(%L, ''test'', ''{x}'', ttl => %L)', :'workspace', ttl))
+	FROM unnest(ARRAY['0', '-1 second', '25 hours']) AS ttl;
 SELECT pg_temp.message_of(format('roll_key(%L, %L)', :'id', grace)) FROM unnest(ARRAY['-1 second', '31 days']) AS grace;
-SELECT pg_temp.message_of(format('purge_keys(%L)', older_than)) FROM unnest(ARRAY['-1 second', '1001 years']) AS older_than;
+SELECT pg_temp.message_of(format('purge_keys(%L)', older_than))
+	FROM unnest(ARRAY['-1 second', '1001 years']) AS older_than;
 SELECT pg_temp.message_of(format('create_key(%L, ''secret'', ''test'', permissions => ''{}'')', :'workspace'));
 SELECT pg_temp.message_of(format('create_key(%L, ''secret'', ''test'', expires_at => ''2000-01-01'')', :'workspace'));
 SELECT pg_temp.message_of(format('annotate_key(%L, repeat(''x'', 1025))', :'id'));
@@ -190,7 +215,8 @@ SELECT pg_temp.message_of('authenticate(''fskt_nosuchkeynosuchkeynosuchkey'')');
 SELECT pg_temp.message_of('grant_access(''regress_falukeys_owner'', ''admin'')');
 SELECT pg_temp.message_of('import_key(''x'', ''sk_live_51H8xyz'')');
 SELECT pg_temp.message_of('require_permission(''messages_test'')');
-SELECT pg_temp.message_of(format('create_key(%L, ''public'', ''test'', permissions => ''{messages_test}'')', :'workspace'));
+SELECT pg_temp.message_of(format('create_key(%L, ''public'', ''test'', permissions => ''{messages_test}'')',
+	:'workspace'));
 
 \pset tuples_only off
 \pset format aligned

@@ -18,7 +18,8 @@ SELECT id AS temporary FROM falukeys.create_temporary_key(:'workspace', 'test', 
 CREATE TEMPORARY TABLE seen (id bigint);
 INSERT INTO seen SELECT coalesce(max(id), 0) FROM falukeys.events;
 CREATE TEMPORARY TABLE named (id text, name text);
-INSERT INTO named VALUES (:'key_id', 'key'), (:'other_id', 'other'), (:'temporary', 'temporary'), (:'workspace', 'workspace');
+INSERT INTO named VALUES (:'key_id', 'key'), (:'other_id', 'other'), (:'temporary', 'temporary'),
+	(:'workspace', 'workspace');
 CREATE FUNCTION pg_temp.news() RETURNS TABLE (event text, workspace text, key text, detail jsonb) LANGUAGE sql AS $$
 	WITH new AS (SELECT * FROM falukeys.events WHERE id > (SELECT max(id) FROM seen)),
 		kept AS (INSERT INTO seen SELECT max(id) FROM new)
@@ -56,7 +57,8 @@ SELECT * FROM pg_temp.news();
 SELECT falukeys.end_grace(:'key_id');
 SELECT * FROM pg_temp.news();
 -- A test secret is revealed ever again: only where it is kept is a change.
-SELECT falukeys.reveal_key(:'key_id') IS NOT NULL AS revealed, falukeys.reveal_key(:'key_id', 'drawer') IS NOT NULL AS revealed;
+SELECT falukeys.reveal_key(:'key_id') IS NOT NULL AS revealed,
+	falukeys.reveal_key(:'key_id', 'drawer') IS NOT NULL AS revealed;
 SELECT * FROM pg_temp.news();
 SELECT falukeys.revoke_key(:'other_id', 'over');
 SELECT * FROM pg_temp.news();
@@ -68,15 +70,18 @@ SELECT falukeys.add_member(:'workspace', 'regress_falukeys_ben', 'developer');
 SELECT * FROM pg_temp.news();
 SELECT falukeys.remove_member(:'workspace', 'regress_falukeys_ben');
 SELECT * FROM pg_temp.news();
-SELECT falukeys.define_permission('recording.list'), falukeys.define_permission('recording.list', 'Lists'), falukeys.define_permission('recording.list');
+SELECT falukeys.define_permission('recording.list'), falukeys.define_permission('recording.list', 'Lists'),
+	falukeys.define_permission('recording.list');
 SELECT * FROM pg_temp.news();
-SELECT falukeys.grant_access('regress_falukeys_ada', 'operator'), falukeys.revoke_access('regress_falukeys_ada', 'operator');
+SELECT falukeys.grant_access('regress_falukeys_ada', 'operator'),
+	falukeys.revoke_access('regress_falukeys_ada', 'operator');
 SELECT * FROM pg_temp.news();
 SET client_min_messages = warning;
 SELECT falukeys.rotate_master_key() > 0 AS sealed, falukeys.adopt_sealed_secrets() > 0 AS adopted;
 RESET client_min_messages;
 SELECT event, (detail ->> 'sealed')::bigint > 0 AS sealed FROM pg_temp.news();
-SELECT id AS brief FROM falukeys.create_temporary_key(:'workspace', 'test', '{one}', '{recording.read}', '{192.0.2.1/32}', ttl => '1 millisecond') \gset
+SELECT id AS brief FROM falukeys.create_temporary_key(:'workspace', 'test', '{one}', '{recording.read}',
+	'{192.0.2.1/32}', ttl => '1 millisecond') \gset
 SELECT pg_sleep(0.01);
 SELECT event, workspace, key FROM pg_temp.news();
 SELECT falukeys.purge_keys('0') > 0 AS purged, falukeys.purge_keys('0');
@@ -85,7 +90,8 @@ SELECT event, workspace, key, detail ->> 'older_than' AS older_than FROM pg_temp
 --
 -- By hand the same is recorded.
 --
-UPDATE falukeys.keys SET description = NULL, saved_in = 'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys' WHERE id = :'key_id';
+UPDATE falukeys.keys SET description = NULL, saved_in = 'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys'
+	WHERE id = :'key_id';
 UPDATE falukeys.keys SET meta = '{}' WHERE id = :'key_id';
 UPDATE falukeys.keys SET meta = '{}', description = NULL WHERE id = :'key_id';
 UPDATE falukeys.keys SET revoke_reason = 'known' WHERE id = :'other_id';
@@ -100,7 +106,8 @@ SELECT * FROM pg_temp.news();
 UPDATE falukeys.keys SET revoked_at = now(), revoke_reason = 'by hand' WHERE id = :'key_id';
 SELECT * FROM pg_temp.news();
 -- Of restrictions, one a key and a statement, and none where nothing was changed
-INSERT INTO falukeys.key_permissions VALUES (:'key_id', 'recording.write'), (:'temporary', 'recording.read'), (:'key_id', 'recording.list');
+INSERT INTO falukeys.key_permissions
+	VALUES (:'key_id', 'recording.write'), (:'temporary', 'recording.read'), (:'key_id', 'recording.list');
 SELECT * FROM pg_temp.news() ORDER BY key;
 INSERT INTO falukeys.key_networks VALUES (:'key_id', '192.0.2.0/24') ON CONFLICT DO NOTHING;
 INSERT INTO falukeys.key_networks VALUES (:'key_id', '192.0.2.0/24') ON CONFLICT DO NOTHING;
@@ -119,7 +126,8 @@ DELETE FROM falukeys.members WHERE member = 'regress_falukeys_ben'::regrole;
 SELECT * FROM pg_temp.news();
 INSERT INTO falukeys.permissions (name) VALUES ('recording.one'), ('recording.two') ON CONFLICT DO NOTHING;
 INSERT INTO falukeys.permissions (name) VALUES ('recording.one') ON CONFLICT DO NOTHING;
-UPDATE falukeys.permissions SET description = 'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys' WHERE name IN ('recording.one', 'recording.two');
+UPDATE falukeys.permissions SET description = 'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys'
+	WHERE name IN ('recording.one', 'recording.two');
 DELETE FROM falukeys.permissions WHERE name IN ('recording.one', 'recording.two');
 SELECT * FROM pg_temp.news();
 -- A role that is gone is named by its number.
@@ -143,7 +151,8 @@ COMMIT;
 SELECT * FROM pg_temp.news();
 -- A function that failed leaves nothing by which the next change would not be recorded.
 DO $$ BEGIN
-	PERFORM falukeys.restrict_key((SELECT id FROM named WHERE name = 'temporary'), array_fill('recording.read'::text, ARRAY[1001]));
+	PERFORM falukeys.restrict_key((SELECT id FROM named WHERE name = 'temporary'),
+		array_fill('recording.read'::text, ARRAY[1001]));
 EXCEPTION WHEN invalid_parameter_value THEN NULL; END $$;
 DELETE FROM falukeys.key_permissions WHERE permission = 'recording.list';
 SELECT * FROM pg_temp.news();
@@ -166,11 +175,13 @@ SELECT * FROM pg_temp.news();
 BEGIN;
 INSERT INTO falukeys.keys (workspace_id, secret)
 	SELECT :'workspace', falukeys.apikey_of('fskt_' || md5('recording' || i)) FROM generate_series(1, 1003) AS i;
-SELECT event, count(*), count(key), string_agg(DISTINCT detail ->> 'count', '') AS and_more FROM pg_temp.news() GROUP BY event;
+SELECT event, count(*), count(key), string_agg(DISTINCT detail ->> 'count', '') AS and_more FROM pg_temp.news()
+	GROUP BY event;
 INSERT INTO falukeys.key_permissions
 	SELECT id, 'recording.read' FROM falukeys.keys WHERE workspace_id = :'workspace' AND imported AND kind = 'secret';
 SELECT event, detail, count(*), count(key) FROM pg_temp.news() GROUP BY 1, 2 ORDER BY 3;
-DELETE FROM falukeys.key_permissions WHERE key_id IN (SELECT id FROM falukeys.keys WHERE workspace_id = :'workspace' AND imported);
+DELETE FROM falukeys.key_permissions
+	WHERE key_id IN (SELECT id FROM falukeys.keys WHERE workspace_id = :'workspace' AND imported);
 SELECT event, detail, count(*), count(key) FROM pg_temp.news() GROUP BY 1, 2 ORDER BY 3;
 -- Other tests need not read all that.
 ROLLBACK;

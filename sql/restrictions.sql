@@ -6,12 +6,14 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS falukeys;
 RESET client_min_messages;
 
-SELECT falukeys.define_permission(name) FROM unnest('{orders,orders.read,orders.read.own,orders.write,order,ordersx,payments}'::text[]) name;
+SELECT falukeys.define_permission(name)
+	FROM unnest('{orders,orders.read,orders.read.own,orders.write,order,ordersx,payments}'::text[]) name;
 SELECT falukeys.create_workspace('Restrictions') AS workspace \gset
 SELECT id AS key_id, key FROM falukeys.create_key(:'workspace', 'secret', 'test') \gset
 
 -- Unrestricted: anything, from anywhere, known to the catalog or not
-SELECT permission, code FROM unnest('{orders.read,payments,never.defined}'::text[]) permission, falukeys.verify_key(:'key', permission) ORDER BY 1;
+SELECT permission, code FROM unnest('{orders.read,payments,never.defined}'::text[]) permission,
+	falukeys.verify_key(:'key', permission) ORDER BY 1;
 SELECT code FROM falukeys.verify_key(:'key', client => '192.0.2.1');
 
 --
@@ -22,10 +24,13 @@ SELECT permissions_restricted, networks_restricted FROM falukeys.keys WHERE id =
 CREATE TABLE restrictions_asked (permission text);
 INSERT INTO restrictions_asked VALUES
 	(NULL), ('orders'), ('orders.read'), ('orders.read.own'), ('orders.write'), ('orders.never.defined'),
-	('order'), ('ordersx'), ('orders_read'), ('Orders'), ('.orders'), ('payments'), ('payments.orders'), ('never.defined'), ('');
-SELECT permission, code, valid FROM restrictions_asked, falukeys.verify_key(:'key', permission) ORDER BY permission COLLATE "C";
+	('order'), ('ordersx'), ('orders_read'), ('Orders'), ('.orders'), ('payments'), ('payments.orders'),
+	('never.defined'), ('');
+SELECT permission, code, valid FROM restrictions_asked, falukeys.verify_key(:'key', permission)
+	ORDER BY permission COLLATE "C";
 SELECT falukeys.restrict_key(:'key_id', '{orders.read,payments}');
-SELECT permission, code, valid FROM restrictions_asked, falukeys.verify_key(:'key', permission) ORDER BY permission COLLATE "C";
+SELECT permission, code, valid FROM restrictions_asked, falukeys.verify_key(:'key', permission)
+	ORDER BY permission COLLATE "C";
 -- it replaces, and once is enough
 SELECT falukeys.restrict_key(:'key_id', '{orders.write,orders.write}');
 SELECT permission FROM falukeys.key_permissions WHERE key_id = :'key_id';
@@ -33,7 +38,8 @@ SELECT permission FROM falukeys.key_permissions WHERE key_id = :'key_id';
 --
 -- Networks
 --
-SELECT falukeys.restrict_key(:'key_id', networks => '{192.0.2.0/24,198.51.100.7/32,2001:db8:1::/48,::ffff:203.0.113.0/120}');
+SELECT falukeys.restrict_key(:'key_id',
+	networks => '{192.0.2.0/24,198.51.100.7/32,2001:db8:1::/48,::ffff:203.0.113.0/120}');
 SELECT permissions_restricted, networks_restricted FROM falukeys.keys WHERE id = :'key_id';
 SELECT permission FROM falukeys.key_permissions WHERE key_id = :'key_id';
 SELECT falukeys.clear_permissions(:'key_id');
@@ -48,7 +54,8 @@ INSERT INTO restrictions_client VALUES
 	-- IPv6
 	('2001:db8:1::'), ('2001:db8:1:ffff:ffff:ffff:ffff:ffff'), ('2001:db8:2::'), ('2001:db8::'), ('::'), ('::1'),
 	-- IPv4 in IPv6, on either side
-	('::ffff:192.0.2.1'), ('::ffff:192.0.3.1'), ('::ffff:198.51.100.7'), ('::fffe:192.0.2.1'), ('::192.0.2.1'), ('::1:ffff:192.0.2.1'),
+	('::ffff:192.0.2.1'), ('::ffff:192.0.3.1'), ('::ffff:198.51.100.7'), ('::fffe:192.0.2.1'), ('::192.0.2.1'),
+		('::1:ffff:192.0.2.1'),
 	('203.0.113.1'), ('::ffff:203.0.113.255'), ('203.0.114.1'), ('203.0.112.255');
 SELECT client, code FROM restrictions_client, falukeys.verify_key(:'key', client => client) ORDER BY client;
 
@@ -69,7 +76,8 @@ SELECT client, code FROM restrictions_client, falukeys.verify_key(:'key', client
 --
 SELECT falukeys.restrict_key(:'key_id', '{orders}', '{192.0.2.0/24}');
 SELECT permission, client, code
-  FROM (VALUES ('orders', '192.0.2.1'::inet), ('payments', '192.0.2.1'), ('orders', '192.0.3.1'), ('payments', '192.0.3.1')) asked(permission, client),
+  FROM (VALUES ('orders', '192.0.2.1'::inet), ('payments', '192.0.2.1'), ('orders', '192.0.3.1'),
+      ('payments', '192.0.3.1')) asked(permission, client),
        falukeys.verify_key(:'key', permission, client) ORDER BY 1, 2;
 SELECT falukeys.clear_permissions(:'key_id');
 SELECT code FROM falukeys.verify_key(:'key', 'payments', '192.0.2.1');
@@ -89,7 +97,8 @@ SELECT falukeys.clear_networks(:'key_id');
 SELECT falukeys.restrict_key(:'key_id', '{orders}', '{192.0.2.0/24}');
 DELETE FROM falukeys.key_permissions WHERE key_id = :'key_id';
 SELECT permissions_restricted FROM falukeys.keys WHERE id = :'key_id';
-SELECT permission, code FROM unnest('{orders,orders.read,payments}'::text[]) permission, falukeys.verify_key(:'key', permission, '192.0.2.1') ORDER BY 1;
+SELECT permission, code FROM unnest('{orders,orders.read,payments}'::text[]) permission,
+	falukeys.verify_key(:'key', permission, '192.0.2.1') ORDER BY 1;
 DELETE FROM falukeys.key_networks WHERE key_id = :'key_id';
 SELECT networks_restricted FROM falukeys.keys WHERE id = :'key_id';
 SELECT client, code FROM restrictions_client, falukeys.verify_key(:'key', client => client)
@@ -137,11 +146,14 @@ SELECT count(*) FROM falukeys.permissions WHERE name = 'orders.read.own';
 -- A temporary key: its objects, and permissions and networks besides
 --
 SELECT key AS temporary FROM falukeys.create_temporary_key(:'workspace', 'test', '{message_1,"message 2"}') \gset
-SELECT object, code FROM (VALUES ('message_1'), ('message 2'), ('message'), ('message_11'), ('MESSAGE_1'), (''), (NULL)) asked(object),
+SELECT object, code FROM (VALUES ('message_1'), ('message 2'), ('message'), ('message_11'), ('MESSAGE_1'), (''),
+	(NULL)) asked(object),
        falukeys.verify_key(:'temporary', object_id => object) ORDER BY object COLLATE "C";
-SELECT id AS narrow_id, key AS narrow FROM falukeys.create_temporary_key(:'workspace', 'test', '{message_1}', '{orders.read}', '{192.0.2.0/24}') \gset
+SELECT id AS narrow_id, key AS narrow
+	FROM falukeys.create_temporary_key(:'workspace', 'test', '{message_1}', '{orders.read}', '{192.0.2.0/24}') \gset
 SELECT permission, client, object, code
-  FROM unnest('{orders.read,orders.write}'::text[]) permission, unnest('{192.0.2.1,192.0.3.1}'::inet[]) client, unnest('{message_1,message_2}'::text[]) object,
+  FROM unnest('{orders.read,orders.write}'::text[]) permission, unnest('{192.0.2.1,192.0.3.1}'::inet[]) client,
+      unnest('{message_1,message_2}'::text[]) object,
        falukeys.verify_key(:'narrow', permission, client, object) ORDER BY 1, 2, 3;
 DELETE FROM falukeys.key_objects WHERE key_id = :'narrow_id';
 SELECT code FROM falukeys.verify_key(:'narrow', 'orders.read', '192.0.2.1', 'message_1');

@@ -20,7 +20,8 @@ SET search_path = falukeys, public;
 SELECT code FROM authenticate(:'key');
 RESET search_path;
 -- in one statement with what uses the identity, too: nothing says which of them comes first.
-WITH a AS MATERIALIZED (SELECT valid FROM falukeys.authenticate(:'key')) SELECT valid, falukeys.current_key_kind() FROM a;
+WITH a AS MATERIALIZED (SELECT valid FROM falukeys.authenticate(:'key')) SELECT valid, falukeys.current_key_kind()
+	FROM a;
 SELECT code FROM (SELECT :'key' AS key FROM generate_series(1, 3)) AS k, LATERAL falukeys.authenticate(key);
 
 -- So it is where the statement changes something, or was prepared.
@@ -102,13 +103,15 @@ BEGIN
 	END;
 	RETURN falukeys.current_key_kind();
 END $$;
-SELECT top_level.inlined(:'key'), top_level.atomic(:'key'), top_level.several(:'key'), top_level.expression(:'key'), top_level.query(:'key'), top_level.dynamic(:'key'),
+SELECT top_level.inlined(:'key'), top_level.atomic(:'key'), top_level.several(:'key'), top_level.expression(:'key'),
+	top_level.query(:'key'), top_level.dynamic(:'key'),
 	top_level.loop(:'key'), top_level.cursor(:'key'), top_level.block(:'key');
 SELECT top_level.inlined(:'key');
 SELECT * FROM top_level.inlined(:'key');
 SELECT top_level.rows(:'key');
 SELECT * FROM top_level.rows(:'key');
-CREATE VIEW top_level.view AS SELECT code, falukeys.current_key_kind() FROM falukeys.authenticate(current_setting('top_level.key'));
+CREATE VIEW top_level.view AS SELECT code, falukeys.current_key_kind()
+	FROM falukeys.authenticate(current_setting('top_level.key'));
 SELECT * FROM top_level.view;
 CREATE PROCEDURE top_level.procedure(key text) LANGUAGE plpgsql AS $$
 BEGIN

@@ -15,21 +15,28 @@ SELECT falukeys.approve_workspace(id) FROM unnest(ARRAY[:'workspace', :'closed',
 
 -- Keys by name; a name says what is going to be wrong with the key.
 CREATE TABLE verify_named (name text PRIMARY KEY, id text, key text);
-CREATE FUNCTION pg_temp.make(name text, workspace text, mode falukeys.key_mode DEFAULT 'live', not_before timestamptz DEFAULT NULL,
-	permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL, kind falukeys.key_kind DEFAULT 'secret', reveal boolean DEFAULT true)
+CREATE FUNCTION pg_temp.make(name text, workspace text, mode falukeys.key_mode DEFAULT 'live',
+	not_before timestamptz DEFAULT NULL,
+	permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL, kind falukeys.key_kind DEFAULT 'secret',
+	reveal boolean DEFAULT true)
 RETURNS void LANGUAGE sql AS $$
 	INSERT INTO verify_named
-	SELECT make.name, made.* FROM falukeys.create_key(workspace, make.kind, make.mode, make.name, make.permissions, make.networks,
+	SELECT make.name, made.* FROM falukeys.create_key(workspace, make.kind, make.mode, make.name,
+		make.permissions, make.networks,
 		not_before => make.not_before, meta => jsonb_build_object('name', make.name)) made
 $$;
-CREATE FUNCTION pg_temp.make_temporary(name text, workspace text, permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL)
+CREATE FUNCTION pg_temp.make_temporary(name text, workspace text, permissions text[] DEFAULT NULL,
+	networks cidr[] DEFAULT NULL)
 RETURNS void LANGUAGE sql AS $$
 	INSERT INTO verify_named
 	SELECT make_temporary.name, made.*
-	  FROM falukeys.create_temporary_key(workspace, 'live', '{object_1,object_2}', make_temporary.permissions, make_temporary.networks) made
+	  FROM falukeys.create_temporary_key(workspace, 'live', '{object_1,object_2}', make_temporary.permissions,
+	      make_temporary.networks) made
 $$;
-CREATE FUNCTION pg_temp.id_of(name text) RETURNS text LANGUAGE sql AS $$ SELECT id FROM verify_named n WHERE n.name = id_of.name $$;
-CREATE FUNCTION pg_temp.key_of(name text) RETURNS text LANGUAGE sql AS $$ SELECT key FROM verify_named n WHERE n.name = key_of.name $$;
+CREATE FUNCTION pg_temp.id_of(name text) RETURNS text LANGUAGE sql
+	AS $$ SELECT id FROM verify_named n WHERE n.name = id_of.name $$;
+CREATE FUNCTION pg_temp.key_of(name text) RETURNS text LANGUAGE sql
+	AS $$ SELECT key FROM verify_named n WHERE n.name = key_of.name $$;
 
 SELECT count(pg_temp.make(name, :'workspace')) AS made
   FROM unnest('{valid,rolled,revoked,disabled,expired,compromised,rolled revoked,rolled compromised,rolled disabled,
@@ -40,23 +47,33 @@ SELECT pg_temp.make('public', :'workspace', kind => 'public');
 SELECT pg_temp.make('network', :'workspace', networks => '{192.0.2.0/24}');
 SELECT pg_temp.make('permission', :'workspace', permissions => '{verify.read}');
 SELECT pg_temp.make('permission network', :'workspace', permissions => '{verify.read}', networks => '{192.0.2.0/24}');
-SELECT pg_temp.make('closed', :'closed'), pg_temp.make('closed test', :'closed', 'test'), pg_temp.make('closed public', :'closed', kind => 'public');
-SELECT pg_temp.make('closed disabled', :'closed'), pg_temp.make('closed expired', :'closed'), pg_temp.make('closed not_yet_valid', :'closed', not_before => now() + interval '1 day');
-SELECT pg_temp.make('suspended', :'suspended', networks => '{192.0.2.0/24}'), pg_temp.make('suspended test', :'suspended', 'test'), pg_temp.make('suspended public', :'suspended', kind => 'public');
-SELECT pg_temp.make('suspended expired', :'suspended'), pg_temp.make('suspended not_yet_valid', :'suspended', not_before => now() + interval '1 day');
+SELECT pg_temp.make('closed', :'closed'), pg_temp.make('closed test', :'closed', 'test'),
+	pg_temp.make('closed public', :'closed', kind => 'public');
+SELECT pg_temp.make('closed disabled', :'closed'), pg_temp.make('closed expired', :'closed'),
+	pg_temp.make('closed not_yet_valid', :'closed', not_before => now() + interval '1 day');
+SELECT pg_temp.make('suspended', :'suspended', networks => '{192.0.2.0/24}'),
+	pg_temp.make('suspended test', :'suspended', 'test'),
+	pg_temp.make('suspended public', :'suspended', kind => 'public');
+SELECT pg_temp.make('suspended expired', :'suspended'),
+	pg_temp.make('suspended not_yet_valid', :'suspended', not_before => now() + interval '1 day');
 SELECT pg_temp.make('suspended and closed', :'both');
-SELECT pg_temp.make_temporary('temporary', :'workspace'), pg_temp.make_temporary('temporary compromised disabled', :'workspace');
+SELECT pg_temp.make_temporary('temporary', :'workspace'),
+	pg_temp.make_temporary('temporary compromised disabled', :'workspace');
 SELECT pg_temp.make_temporary('temporary restricted', :'workspace', '{verify.read}', '{192.0.2.0/24}');
 
 -- What has been wrong with them ever since
-SELECT count(falukeys.roll_key(pg_temp.id_of(name))) AS rolled FROM unnest('{rolled,rolled revoked,rolled compromised,rolled disabled}'::text[]) name;
-SELECT count(falukeys.roll_key(pg_temp.id_of(name), '1 day')) AS graced FROM unnest('{graced,compromised revoked}'::text[]) name;
+SELECT count(falukeys.roll_key(pg_temp.id_of(name))) AS rolled
+	FROM unnest('{rolled,rolled revoked,rolled compromised,rolled disabled}'::text[]) name;
+SELECT count(falukeys.roll_key(pg_temp.id_of(name), '1 day')) AS graced
+	FROM unnest('{graced,compromised revoked}'::text[]) name;
 SELECT count(falukeys.report_compromised_key(pg_temp.key_of(name))) AS reported
   FROM unnest('{compromised,rolled compromised,compromised revoked}'::text[]) name;
 SELECT falukeys.disable_key(pg_temp.id_of(name))
-  FROM unnest('{disabled,rolled disabled,revoked disabled,disabled expired,disabled not_yet_valid,closed disabled,temporary compromised disabled}'::text[]) name;
+  FROM unnest('{disabled,rolled disabled,revoked disabled,disabled expired,disabled not_yet_valid,closed '
+      'disabled,temporary compromised disabled}'::text[]) name;
 SELECT falukeys.report_compromised_key(pg_temp.key_of('temporary compromised disabled')) IS NOT NULL AS reported;
-SELECT falukeys.revoke_key(pg_temp.id_of(name)) FROM unnest('{revoked,rolled revoked,compromised revoked,revoked disabled}'::text[]) name;
+SELECT falukeys.revoke_key(pg_temp.id_of(name))
+	FROM unnest('{revoked,rolled revoked,compromised revoked,revoked disabled}'::text[]) name;
 SELECT falukeys.set_key_validity(pg_temp.id_of(name), NULL, clock_timestamp() + interval '200 milliseconds')
   FROM unnest('{expired,disabled expired,closed expired,suspended expired}'::text[]) name;
 SELECT pg_sleep(0.3);
@@ -65,15 +82,19 @@ SELECT falukeys.close_workspace(:'closed'), falukeys.close_workspace(:'both');
 
 -- Digests imported under marks that their keys do not have, and of a key that is malformed
 CREATE FUNCTION pg_temp.import_under(marks text, key text) RETURNS text LANGUAGE sql AS $$
-	SELECT falukeys.import_key_digest(w.id, (marks || ':' || encode(sha256(convert_to(key, 'UTF8')), 'hex'))::falukeys.apikey)
+	SELECT falukeys.import_key_digest(w.id,
+		(marks || ':' || encode(sha256(convert_to(key, 'UTF8')), 'hex'))::falukeys.apikey)
 	  FROM falukeys.workspaces w WHERE w.name = 'Verify'
 $$;
 INSERT INTO verify_named VALUES
 	('malformed valid', pg_temp.import_under('fskl_****0000', 'fskl_Made0up0random0part0for0the0tests0of0types0000000'),
 	 'fskl_Made0up0random0part0for0the0tests0of0types0000000'),
-	('other last four', pg_temp.import_under('fskl_****0001', 'fskl_verifyverifyverify0000'), 'fskl_verifyverifyverify0000'),
-	('other last four rolled', pg_temp.import_under('fskl_****0001', 'fskl_verifyverifyverify2222'), 'fskl_verifyverifyverify2222'),
-	('other last four revoked', pg_temp.import_under('fskl_****0001', 'fskl_verifyverifyverify1111'), 'fskl_verifyverifyverify1111'),
+	('other last four', pg_temp.import_under('fskl_****0001', 'fskl_verifyverifyverify0000'),
+		'fskl_verifyverifyverify0000'),
+	('other last four rolled', pg_temp.import_under('fskl_****0001', 'fskl_verifyverifyverify2222'),
+		'fskl_verifyverifyverify2222'),
+	('other last four revoked', pg_temp.import_under('fskl_****0001', 'fskl_verifyverifyverify1111'),
+		'fskl_verifyverifyverify1111'),
 	('other mode', pg_temp.import_under('fskt_****3333', 'fskl_verifyverifyverify3333'), 'fskl_verifyverifyverify3333'),
 	('other kind', pg_temp.import_under('fskl_****4444', 'fpkl_verifyverifyverify4444'), 'fpkl_verifyverifyverify4444'),
 	('same marks', pg_temp.import_under('fskl_****5555', 'fskl_verifyverifyverify5555'), 'fskl_verifyverifyverify5555');
@@ -171,14 +192,17 @@ SELECT kind, mode, expires_at IS NOT NULL AS expires, meta FROM falukeys.verify_
 -- The code is valid, and only it, where valid is; and the other functions say so too.
 SELECT count(*) AS asked, count(*) FILTER (WHERE v.valid) AS valid,
        count(*) FILTER (WHERE (v.code = 'valid') IS DISTINCT FROM v.valid) AS differing,
-       count(*) FILTER (WHERE w.valid IS DISTINCT FROM falukeys.key_allows(a.key, a.permission, a.client)) AS otherwise_allowed,
-       count(*) FILTER (WHERE w.valid IS DISTINCT FROM falukeys.handle_allows(h.handle, a.permission, a.client)) AS otherwise_by_handle
+       count(*) FILTER (WHERE w.valid IS DISTINCT FROM falukeys.key_allows(a.key, a.permission,
+           a.client)) AS otherwise_allowed,
+       count(*) FILTER (WHERE w.valid IS DISTINCT FROM falukeys.handle_allows(h.handle, a.permission,
+           a.client)) AS otherwise_by_handle
   FROM verify_asked a
  CROSS JOIN LATERAL (SELECT CASE WHEN falukeys.is_well_formed(a.key) THEN falukeys.apikey_of(a.key) END AS handle) h
  CROSS JOIN LATERAL falukeys.verify_key(a.key, a.permission, a.client, a.object_id, a.mode) v
  CROSS JOIN LATERAL falukeys.verify_key(a.key, a.permission, a.client) w;
 SELECT falukeys.handle_allows(secret, 'verify', NULL) AS whole,
-       falukeys.handle_allows(replace(secret::text, falukeys.redacted(secret), 'fskl_****0000')::falukeys.apikey, 'verify', NULL) AS other_last_four,
+       falukeys.handle_allows(replace(secret::text, falukeys.redacted(secret), 'fskl_****0000')::falukeys.apikey,
+           'verify', NULL) AS other_last_four,
        falukeys.handle_allows(replace(secret::text, 'fskl_', 'fskt_')::falukeys.apikey, 'verify', NULL) AS other_mode,
        falukeys.handle_allows(NULL, 'verify', NULL) AS nothing
   FROM falukeys.keys WHERE id = pg_temp.id_of('valid');
@@ -216,13 +240,17 @@ SELECT code, count(*), count(*) FILTER (WHERE valid) AS valid, count(*) FILTER (
        unnest(ARRAY[NULL, 'object_1']) object_id, unnest(ARRAY[NULL, 'live'::falukeys.key_mode]) mode,
        falukeys.verify_key(NULL, permission, client, object_id, mode) v
  GROUP BY code;
-SELECT falukeys.key_allows(NULL, NULL, NULL) AS nothing, falukeys.key_allows(pg_temp.key_of('valid'), NULL, NULL) AS valid,
-       falukeys.key_allows(pg_temp.key_of('network'), NULL, NULL) AS network, falukeys.handle_allows(NULL, NULL, NULL) AS no_handle;
+SELECT falukeys.key_allows(NULL, NULL, NULL) AS nothing,
+	falukeys.key_allows(pg_temp.key_of('valid'), NULL, NULL) AS valid,
+       falukeys.key_allows(pg_temp.key_of('network'), NULL, NULL) AS network,
+       falukeys.handle_allows(NULL, NULL, NULL) AS no_handle;
 -- Nor is anything else an error, whatever is asked.
 SELECT name, code, count(*)
   FROM unnest('{valid,permission,temporary}'::text[]) name,
-       (SELECT '' UNION ALL SELECT repeat('verify', 100000) UNION ALL SELECT repeat('verify.', 100000) UNION ALL SELECT E'verify\n'
-        UNION ALL SELECT 'verify.' || chr(233) UNION ALL SELECT '.' UNION ALL SELECT '*' UNION ALL SELECT '%') hostile(asked),
+       (SELECT '' UNION ALL SELECT repeat('verify', 100000) UNION ALL SELECT repeat('verify.', 100000) UNION ALL
+           SELECT E'verify\n'
+        UNION ALL SELECT 'verify.' || chr(233) UNION ALL SELECT '.' UNION ALL SELECT '*' UNION ALL
+        SELECT '%') hostile(asked),
        falukeys.verify_key(pg_temp.key_of(name), asked, '::/0', asked)
  GROUP BY name, code ORDER BY 1, 2;
 SELECT code FROM falukeys.verify_key(pg_temp.key_of('valid')::varchar(100));
@@ -230,8 +258,10 @@ SELECT code FROM falukeys.verify_key('fskl_verifyverifyverify5555');
 
 -- It keeps no lock on the tables that it has read.
 BEGIN;
-SELECT code FROM (VALUES ('permission'), ('network'), ('valid')) AS named(name), falukeys.verify_key(pg_temp.key_of(name), 'verify.read', '192.0.2.1') AS v ORDER BY 1;
-SELECT relation::regclass FROM pg_locks JOIN pg_class ON pg_class.oid = relation WHERE pid = pg_backend_pid() AND relnamespace = 'falukeys'::regnamespace;
+SELECT code FROM (VALUES ('permission'), ('network'), ('valid')) AS named(name),
+	falukeys.verify_key(pg_temp.key_of(name), 'verify.read', '192.0.2.1') AS v ORDER BY 1;
+SELECT relation::regclass FROM pg_locks JOIN pg_class ON pg_class.oid = relation
+	WHERE pid = pg_backend_pid() AND relnamespace = 'falukeys'::regnamespace;
 COMMIT;
 
 DROP TABLE verify_named, verify_asked;

@@ -14,7 +14,8 @@ CREATE ROLE regress_falukeys_member;
 CREATE ROLE regress_falukeys_nobody;
 CREATE ROLE regress_falukeys_verifier;
 CREATE ROLE regress_falukeys_operator;
-SELECT falukeys.grant_access('regress_falukeys_verifier', 'verifier'), falukeys.grant_access('regress_falukeys_operator', 'operator');
+SELECT falukeys.grant_access('regress_falukeys_verifier', 'verifier'),
+	falukeys.grant_access('regress_falukeys_operator', 'operator');
 SELECT falukeys.create_workspace('Visibility, own', 'regress_falukeys_tenant') AS own \gset
 SELECT falukeys.create_workspace('Visibility, foreign') AS foreign \gset
 SELECT falukeys.add_member(:'foreign', 'regress_falukeys_member', 'member');
@@ -24,7 +25,8 @@ SELECT id AS foreign_key FROM falukeys.create_key(:'foreign', 'secret', 'test', 
 SELECT count(falukeys.create_key(:'foreign', 'secret', 'test', 'often')) FROM generate_series(1, 300);
 -- As long, and beside it
 SELECT left(:'foreign', -2) || 'zz' AS missing, left(:'foreign_key', -2) || 'zz' AS missing_key \gset
-SELECT (SELECT count(*) FROM falukeys.workspaces WHERE id = :'missing') + (SELECT count(*) FROM falukeys.keys WHERE id = :'missing_key') AS there;
+SELECT (SELECT count(*) FROM falukeys.workspaces WHERE id = :'missing')
+	+ (SELECT count(*) FROM falukeys.keys WHERE id = :'missing_key') AS there;
 VACUUM ANALYZE;
 
 CREATE SCHEMA visibility;
@@ -60,7 +62,8 @@ BEGIN
 	RETURN said || ': ' || (
 		SELECT coalesce(string_agg(format('%s %s %s', relation, count, n), '; ' ORDER BY relation, count), 'nothing')
 		FROM (SELECT relation, count, a.value::bigint - (counted -> relation ->> count)::bigint AS n
-			FROM jsonb_each(visibility.counts()) AS r (relation, counts), jsonb_each_text(counts) AS a (count, value)) AS difference
+			FROM jsonb_each(visibility.counts()) AS r (relation, counts),
+				jsonb_each_text(counts) AS a (count, value)) AS difference
 		WHERE n <> 0);
 END $$;
 
@@ -68,28 +71,34 @@ END $$;
 CREATE TABLE visibility.argument (name text PRIMARY KEY, value text);
 INSERT INTO visibility.argument VALUES
 	('key_id', '%1$L'), ('workspace', '%2$L'), ('kind', $$'secret'$$), ('mode', $$'test'$$), ('objects', $$'{a}'$$),
-	('key', $$'fskt_visibilityvisibilityvisibility'$$), ('member', $$'regress_falukeys_nobody'$$), ('role', $$'developer'$$),
+	('key', $$'fskt_visibilityvisibilityvisibility'$$), ('member', $$'regress_falukeys_nobody'$$),
+	('role', $$'developer'$$),
 	('not_before', 'NULL'), ('expires_at', 'NULL'), ('object', $$'a'$$);
 CREATE TABLE visibility.call AS
 	SELECT p.proname::text AS function,
-		format('SELECT * FROM %s.%I(%s)', pronamespace::regnamespace, proname, string_agg(format('%I => %s', given, value), ', ' ORDER BY n)) AS call,
+		format('SELECT * FROM %s.%I(%s)', pronamespace::regnamespace, proname,
+			string_agg(format('%I => %s', given, value), ', ' ORDER BY n)) AS call,
 		string_agg(given, ', ') FILTER (WHERE value IS NULL) AS unknown_arguments
-	FROM pg_proc AS p, generate_series(1, pronargs - pronargdefaults) AS n, LATERAL (SELECT proargnames[n] AS given) AS g
+	FROM pg_proc AS p, generate_series(1, pronargs - pronargdefaults) AS n,
+		LATERAL (SELECT proargnames[n] AS given) AS g
 		LEFT JOIN visibility.argument AS a ON a.name = given
-	WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND has_function_privilege('regress_falukeys_nobody', p.oid, 'EXECUTE')
+	WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[])
+		AND has_function_privilege('regress_falukeys_nobody', p.oid, 'EXECUTE')
 		AND proargnames[1:pronargs] && '{key_id,workspace}'
 	GROUP BY p.oid, proname, pronamespace;
 SELECT function, unknown_arguments FROM visibility.call WHERE unknown_arguments IS NOT NULL;
 SELECT function, role,
 	split_part(visibility.reads(role, format(call, :'foreign_key', :'foreign')), ':', 1) AS said,
-	visibility.reads(role, format(call, :'foreign_key', :'foreign')) = visibility.reads(role, format(call, :'missing_key', :'missing')) AS same
+	visibility.reads(role, format(call, :'foreign_key', :'foreign'))
+		= visibility.reads(role, format(call, :'missing_key', :'missing')) AS same
 FROM visibility.call, unnest('{tenant,member,nobody,verifier}'::text[]) AS role
 -- A member, if of nothing else, knows that its workspace exists.
 WHERE role <> 'member' OR call ~ 'key_id'
 ORDER BY function, role;
 -- The test would see it: what is the caller's own is read.
 SELECT split_part(visibility.reads('tenant', format(call, :'own_key', :'own')), ':', 1) AS said,
-	visibility.reads('tenant', format(call, :'own_key', :'own')) = visibility.reads('tenant', format(call, :'missing_key', :'missing')) AS same
+	visibility.reads('tenant', format(call, :'own_key', :'own'))
+		= visibility.reads('tenant', format(call, :'missing_key', :'missing')) AS same
 FROM visibility.call WHERE function = 'wait_for_key';
 -- Who sees every workspace may know.
 SELECT split_part(visibility.reads('operator', format(call, :'foreign_key', :'foreign')), ':', 1) AS foreign,
@@ -126,8 +135,10 @@ INSERT INTO visibility.question VALUES
 	('SELECT FROM falukeys.dashboard WHERE workspace = %L', 'Visibility, foreign', 'Visibility, missing'),
 	('SELECT FROM falukeys.dashboard WHERE description = %L', 'often', 'oftem'),
 	('SELECT FROM falukeys.dashboard WHERE revealed_by = %L', 'regress_falukeys_tenant', 'regress_falukeys_nobody'),
-	('SELECT FROM falukeys.dashboard WHERE key_id = %L AND revealed_at IS NULL AND uses IS NOT NULL', :'foreign_key', :'missing_key'),
-	('SELECT FROM falukeys.dashboard AS d JOIN falukeys.event_log AS e USING (key_id) WHERE key_id = %L', :'foreign_key', :'missing_key'),
+	('SELECT FROM falukeys.dashboard WHERE key_id = %L AND revealed_at IS NULL AND uses IS NOT NULL',
+		:'foreign_key', :'missing_key'),
+	('SELECT FROM falukeys.dashboard AS d JOIN falukeys.event_log AS e USING (key_id) WHERE key_id = %L',
+		:'foreign_key', :'missing_key'),
 	('SELECT key_id FROM falukeys.dashboard WHERE key_id < %L ORDER BY key_id LIMIT 1', :'foreign_key', :'missing_key'),
 	('SELECT FROM falukeys.usage WHERE key_id = %L', :'foreign_key', :'missing_key'),
 	('SELECT FROM falukeys.usage WHERE workspace_id = %L', :'foreign', :'missing'),
@@ -144,7 +155,8 @@ INSERT INTO visibility.question VALUES
 	('SELECT FROM falukeys.workspace_list WHERE state = ''approved'' AND id < %L', :'foreign', :'missing'),
 	('SELECT FROM falukeys.member_list WHERE workspace_id = %L', :'foreign', :'missing'),
 	('SELECT FROM falukeys.member_list WHERE member::text = %L', 'regress_falukeys_member', 'regress_falukeys_nobody'),
-	('SELECT FROM falukeys.member_list WHERE member = %L::oid::regrole', 'regress_falukeys_member'::regrole::oid::text, 'regress_falukeys_nobody'::regrole::oid::text),
+	('SELECT FROM falukeys.member_list WHERE member = %L::oid::regrole', 'regress_falukeys_member'::regrole::oid::text,
+		'regress_falukeys_nobody'::regrole::oid::text),
 	('SELECT FROM falukeys.permission_list WHERE name = %L', 'visibility.read', 'visibility.road'),
 	('SELECT FROM falukeys_internal.own_workspace_list() WHERE id = %L', :'foreign', :'missing'),
 	('SELECT FROM falukeys_internal.own_members() WHERE workspace_id = %L', :'foreign', :'missing'),
@@ -153,12 +165,14 @@ INSERT INTO visibility.question VALUES
 SELECT query, bool_and(visibility.plan(role, query, existing) = visibility.plan(role, query, missing)) AS same
 FROM visibility.question, unnest('{tenant,member,nobody,verifier}'::text[]) AS role
 -- A member knows what workspace it is in, and who else is; and whoever is in one, the permissions.
-WHERE (role <> 'member' OR query !~ 'workspace_list|member_list|own_members') AND (role IN ('nobody', 'verifier') OR query !~ 'permission_list')
+WHERE (role <> 'member' OR query !~ 'workspace_list|member_list|own_members')
+	AND (role IN ('nobody', 'verifier') OR query !~ 'permission_list')
 	AND (role <> 'verifier' OR query !~ 'key_changes') -- which are a verifier's
 GROUP BY query ORDER BY query COLLATE "C";
 -- Narrowed to one, they all see what there is of it, or of nothing.
 SELECT bool_and(visibility.plan(role, query, existing) = visibility.plan(role, query, missing)) AS same
-FROM (SELECT set_config('falukeys.acting_in', :'own', false) OFFSET 0) AS narrowed, visibility.question, unnest('{tenant,member,nobody,verifier}'::text[]) AS role
+FROM (SELECT set_config('falukeys.acting_in', :'own', false) OFFSET 0) AS narrowed, visibility.question,
+	unnest('{tenant,member,nobody,verifier}'::text[]) AS role
 WHERE (role IN ('nobody', 'verifier') OR query !~ 'permission_list') AND (role <> 'verifier' OR query !~ 'key_changes');
 RESET falukeys.acting_in;
 -- Nor does it tell whether what one is narrowed to is there.
@@ -167,17 +181,24 @@ BEGIN
 	PERFORM set_config('falukeys.acting_in', workspace, true);
 	RETURN visibility.plan(role, 'SELECT FROM ' || view || ' WHERE %L IS NOT NULL', workspace);
 END $$;
-SELECT oid::regclass AS view, bool_and(visibility.narrowed(role, oid::regclass::text, :'foreign') = visibility.narrowed(role, oid::regclass::text, :'missing')) AS same
+SELECT oid::regclass AS view, bool_and(visibility.narrowed(role, oid::regclass::text, :'foreign')
+	= visibility.narrowed(role, oid::regclass::text, :'missing')) AS same
 FROM pg_class, unnest('{tenant,nobody,verifier}'::text[]) AS role
-WHERE relnamespace = 'falukeys'::regnamespace AND relkind = 'v' AND has_table_privilege('regress_falukeys_nobody', oid, 'SELECT')
+WHERE relnamespace = 'falukeys'::regnamespace AND relkind = 'v'
+	AND has_table_privilege('regress_falukeys_nobody', oid, 'SELECT')
 	AND (role <> 'verifier' OR relname <> 'key_changes') GROUP BY oid ORDER BY oid::regclass::text COLLATE "C";
-SELECT function, bool_and(visibility.reads(role, format(call, :'foreign_key', :'foreign')) = visibility.reads(role, format(call, :'missing_key', :'missing'))) AS same
-FROM (SELECT set_config('falukeys.acting_in', :'own', false) OFFSET 0) AS narrowed, visibility.call, unnest('{tenant,member,nobody,verifier,operator}'::text[]) AS role
-GROUP BY function HAVING NOT bool_and(visibility.reads(role, format(call, :'foreign_key', :'foreign')) = visibility.reads(role, format(call, :'missing_key', :'missing')));
+SELECT function, bool_and(visibility.reads(role, format(call, :'foreign_key', :'foreign'))
+	= visibility.reads(role, format(call, :'missing_key', :'missing'))) AS same
+FROM (SELECT set_config('falukeys.acting_in', :'own', false) OFFSET 0) AS narrowed, visibility.call,
+	unnest('{tenant,member,nobody,verifier,operator}'::text[]) AS role
+GROUP BY function HAVING NOT bool_and(visibility.reads(role, format(call, :'foreign_key', :'foreign'))
+	= visibility.reads(role, format(call, :'missing_key', :'missing')));
 RESET falukeys.acting_in;
 -- The tables are not read for who does not see every workspace.
-SELECT role, bool_and(visibility.plan(role, query, existing) ~ 'never executed') AS unread, bool_or(visibility.plan(role, query, existing) ~ '(Seq|Index|Heap|Index Only) Scan[^\n]* on [^\n]*actual') AS read
-FROM visibility.question, unnest('{tenant,nobody,operator}'::text[]) AS role WHERE query !~ 'own_|permission_list' GROUP BY role ORDER BY role;
+SELECT role, bool_and(visibility.plan(role, query, existing) ~ 'never executed') AS unread,
+	bool_or(visibility.plan(role, query, existing) ~ '(Seq|Index|Heap|Index Only) Scan[^\n]* on [^\n]*actual') AS read
+FROM visibility.question, unnest('{tenant,nobody,operator}'::text[]) AS role WHERE query !~ 'own_|permission_list'
+GROUP BY role ORDER BY role;
 
 -- Estimates come from statistics, so no column that the views read has any,
 SELECT DISTINCT a.attrelid::regclass, attname
@@ -187,18 +208,25 @@ FROM pg_depend AS d JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass A
 	JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT attisdropped
 WHERE coalesce(attstattarget, -1) <> 0 ORDER BY 1, 2;
 -- and ANALYZE makes none.
-SELECT DISTINCT tablename FROM pg_stats WHERE schemaname = 'falukeys' AND tablename IN ('workspaces', 'members', 'keys', 'events', 'key_usage', 'sealed_secrets', 'retired_secrets', 'permissions', 'key_permissions', 'key_networks', 'key_objects');
+SELECT DISTINCT tablename FROM pg_stats
+	WHERE schemaname = 'falukeys' AND tablename IN ('workspaces', 'members', 'keys', 'events', 'key_usage',
+		'sealed_secrets', 'retired_secrets', 'permissions', 'key_permissions', 'key_networks', 'key_objects');
 
 --
 -- What is seen is what was seen ever: the caller's own, or all.
 --
-CREATE FUNCTION visibility.seen(role text, OUT workspaces text, OUT keys bigint, OUT descriptions text, OUT used bigint, OUT events text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION visibility.seen(role text, OUT workspaces text, OUT keys bigint, OUT descriptions text, OUT used bigint,
+	OUT events text) LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('SET LOCAL ROLE %I', 'regress_falukeys_' || role);
-	SELECT string_agg(DISTINCT workspace, '; '), count(*), string_agg(DISTINCT description, '; ') INTO workspaces, keys, descriptions FROM falukeys.dashboard WHERE workspace ~ '^Visibility';
-	SELECT count(*) INTO used FROM falukeys.usage WHERE key_id IN (SELECT key_id FROM falukeys.dashboard WHERE workspace ~ '^Visibility');
-	SELECT string_agg(DISTINCT event || ' ' || coalesce(detail ->> 'name', ''), '; ') INTO events FROM falukeys.event_log
-		WHERE workspace_id IN (SELECT id FROM falukeys_internal.visible_workspaces) AND detail ->> 'name' ~ '^Visibility';
+	SELECT string_agg(DISTINCT workspace, '; '), count(*), string_agg(DISTINCT description, '; ') INTO workspaces, keys,
+		descriptions FROM falukeys.dashboard WHERE workspace ~ '^Visibility';
+	SELECT count(*) INTO used FROM falukeys.usage
+		WHERE key_id IN (SELECT key_id FROM falukeys.dashboard WHERE workspace ~ '^Visibility');
+	SELECT string_agg(DISTINCT event || ' ' || coalesce(detail ->> 'name', ''), '; ') INTO events
+		FROM falukeys.event_log
+		WHERE workspace_id IN (SELECT id FROM falukeys_internal.visible_workspaces)
+			AND detail ->> 'name' ~ '^Visibility';
 	RESET ROLE;
 END $$;
 SELECT role, s.* FROM unnest('{tenant,member,nobody,verifier,operator}'::text[]) AS role, visibility.seen(role) AS s;
@@ -233,7 +261,8 @@ ROLLBACK;
 -- In a transaction that began before, what is seen ends with the membership.
 BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT workspaces, keys FROM visibility.seen('both');
-SELECT falukeys.remove_member(:'own', 'regress_falukeys_both'), falukeys.remove_member(:'foreign', 'regress_falukeys_member');
+SELECT falukeys.remove_member(:'own', 'regress_falukeys_both'),
+	falukeys.remove_member(:'foreign', 'regress_falukeys_member');
 REVOKE regress_falukeys_tenant FROM regress_falukeys_both;
 SELECT workspaces, keys FROM visibility.seen('both');
 ROLLBACK;
@@ -249,7 +278,8 @@ SET enable_seqscan = on;
 SET enable_indexscan = off;
 SET enable_bitmapscan = off;
 SELECT workspaces, keys FROM visibility.seen('tenant');
-SELECT current_setting('enable_seqscan') AS seqscan, current_setting('enable_indexscan') AS indexscan, current_setting('enable_hashjoin') AS hashjoin;
+SELECT current_setting('enable_seqscan') AS seqscan, current_setting('enable_indexscan') AS indexscan,
+	current_setting('enable_hashjoin') AS hashjoin;
 RESET enable_seqscan;
 RESET enable_indexscan;
 RESET enable_bitmapscan;
@@ -257,10 +287,12 @@ RESET enable_bitmapscan;
 BEGIN;
 UPDATE pg_class SET reltuples = 2, relpages = 1 WHERE oid = 'falukeys.workspaces'::regclass;
 UPDATE pg_class SET reltuples = 1000000, relpages = 20000 WHERE oid = 'falukeys.keys'::regclass;
-SELECT keys, substring(visibility.reads('tenant', 'SELECT * FROM falukeys.dashboard') FROM 'workspaces_pkey returned (\d+)') AS workspaces FROM visibility.seen('tenant');
+SELECT keys, substring(visibility.reads('tenant', 'SELECT * FROM falukeys.dashboard')
+	FROM 'workspaces_pkey returned (\d+)') AS workspaces FROM visibility.seen('tenant');
 ROLLBACK;
 -- Who is a member only reads no key, not even to count it.
-SELECT role, visibility.reads(role, 'SELECT * FROM falukeys.workspace_list') ~ 'keys_by_workspace scans' AS keys FROM unnest('{tenant,member}'::text[]) AS role;
+SELECT role, visibility.reads(role, 'SELECT * FROM falukeys.workspace_list') ~ 'keys_by_workspace scans' AS keys
+	FROM unnest('{tenant,member}'::text[]) AS role;
 -- What is behind the views is no one's.
 SET ROLE regress_falukeys_operator;
 SELECT count(*) FROM falukeys_internal.every_key;
@@ -269,6 +301,8 @@ RESET ROLE;
 
 DROP SCHEMA visibility CASCADE;
 SET client_min_messages = warning;
-SELECT falukeys.revoke_access('regress_falukeys_verifier', 'verifier'), falukeys.revoke_access('regress_falukeys_operator', 'operator');
+SELECT falukeys.revoke_access('regress_falukeys_verifier', 'verifier'),
+	falukeys.revoke_access('regress_falukeys_operator', 'operator');
 RESET client_min_messages;
-DROP ROLE regress_falukeys_tenant, regress_falukeys_member, regress_falukeys_nobody, regress_falukeys_verifier, regress_falukeys_operator, regress_falukeys_both;
+DROP ROLE regress_falukeys_tenant, regress_falukeys_member, regress_falukeys_nobody, regress_falukeys_verifier,
+	regress_falukeys_operator, regress_falukeys_both;

@@ -10,7 +10,8 @@ CREATE ROLE regress_falukeys_alice;
 CREATE ROLE regress_falukeys_bob;
 CREATE ROLE regress_falukeys_carol;
 
-SELECT enum_range(NULL::falukeys.workspace_state) AS workspace_state, enum_range(NULL::falukeys.workspace_role) AS workspace_role;
+SELECT enum_range(NULL::falukeys.workspace_state) AS workspace_state,
+	enum_range(NULL::falukeys.workspace_role) AS workspace_role;
 
 --
 -- create_workspace: an id, and a public and a secret test key
@@ -47,13 +48,19 @@ SELECT falukeys.create_workspace('Nobody', 4294967000::oid::regrole);
 -- approve_workspace: the live pair, once
 --
 SELECT falukeys.approve_workspace(:'workspace');
-SELECT state, approved_at BETWEEN created_at AND clock_timestamp() AS approved_now FROM falukeys.workspaces WHERE id = :'workspace';
-SELECT kind, mode, public_key ~ '^fpkl_[0-9A-Za-z]{49}$' AS public_key FROM falukeys.keys WHERE workspace_id = :'workspace' ORDER BY mode, kind;
-SELECT id AS live_secret FROM falukeys.keys WHERE workspace_id = :'workspace' AND kind = 'secret' AND mode = 'live' \gset
-SELECT id AS test_secret FROM falukeys.keys WHERE workspace_id = :'workspace' AND kind = 'secret' AND mode = 'test' \gset
+SELECT state, approved_at BETWEEN created_at AND clock_timestamp() AS approved_now FROM falukeys.workspaces
+	WHERE id = :'workspace';
+SELECT kind, mode, public_key ~ '^fpkl_[0-9A-Za-z]{49}$' AS public_key FROM falukeys.keys
+	WHERE workspace_id = :'workspace' ORDER BY mode, kind;
+SELECT id AS live_secret FROM falukeys.keys WHERE workspace_id = :'workspace' AND kind = 'secret' AND mode = 'live'
+	\gset
+SELECT id AS test_secret FROM falukeys.keys WHERE workspace_id = :'workspace' AND kind = 'secret' AND mode = 'test'
+	\gset
 
 -- The live secret is sealed until its first reveal.
-SELECT count(*) AS sealed FROM falukeys.sealed_secrets JOIN falukeys.keys ON keys.id = key_id AND keys.secret OPERATOR(falukeys.=) sealed_secrets.secret WHERE key_id = :'live_secret';
+SELECT count(*) AS sealed FROM falukeys.sealed_secrets
+	JOIN falukeys.keys ON keys.id = key_id AND keys.secret OPERATOR(falukeys.=) sealed_secrets.secret
+	WHERE key_id = :'live_secret';
 SELECT falukeys.reveal_key(:'live_secret') AS live_key \gset
 SELECT falukeys.reveal_key(:'test_secret') AS test_key \gset
 SELECT :'live_key' ~ '^fskl_[0-9A-Za-z]{49}$' AS live, :'test_key' ~ '^fskt_[0-9A-Za-z]{49}$' AS test;
@@ -169,7 +176,8 @@ SELECT falukeys.add_member('wksp_000000000000000000000000000', 'regress_falukeys
 SELECT falukeys.remove_member(NULL, 'regress_falukeys_bob');
 SELECT falukeys.remove_member(:'workspace', NULL);
 SELECT falukeys.remove_member('wksp_000000000000000000000000000', 'regress_falukeys_bob');
-INSERT INTO falukeys.members (workspace_id, member, role) VALUES ('wksp_000000000000000000000000000', 'regress_falukeys_bob', 'member');
+INSERT INTO falukeys.members (workspace_id, member, role)
+	VALUES ('wksp_000000000000000000000000000', 'regress_falukeys_bob', 'member');
 SELECT member, role FROM falukeys.members WHERE workspace_id = :'workspace' ORDER BY member::text;
 
 --
