@@ -143,7 +143,8 @@ foreach my $rewrite (
 {
 	my $id = sealed();
 	my (undef, undef, $output) =
-	  attempt($node, "BEGIN; $rewrite; SELECT falukeys.reveal_key('$id'); ROLLBACK; SELECT falukeys.reveal_key('$id');");
+	  attempt($node, "BEGIN; $rewrite; SELECT falukeys.reveal_key('$id'); ROLLBACK; "
+		. "SELECT falukeys.reveal_key('$id');");
 	my @shown = grep { /$live_key/ } split(/\n/, $output);
 
 	is(scalar(@shown), 1, "shown once around $rewrite, rolled back");
@@ -176,7 +177,8 @@ SQL
 	is($sqlstate, '55000', 'not around a ROLLBACK either');
 	unlike($output, qr/fskl_/, 'nothing shown');
 
-	($id) = split(/\|/, query($node, "BEGIN; SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live'); ROLLBACK;"));
+	($id) = split(/\|/, query($node, "BEGIN; SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live'); "
+		. "ROLLBACK;"));
 	refused($node, "SELECT falukeys.reveal_key('$id')", '42704', qr/does not exist/,
 		'a key whose creation was rolled back does not exist');
 
@@ -203,7 +205,8 @@ SQL
 	foreach my $begin ('BEGIN READ ONLY', 'BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY',
 		'SET default_transaction_read_only = on; BEGIN')
 	{
-		refused($node, "$begin; SELECT falukeys.reveal_key('$id');", '25006', qr/read-only transaction/, "$begin: refused");
+		refused($node, "$begin; SELECT falukeys.reveal_key('$id');", '25006', qr/read-only transaction/,
+			"$begin: refused");
 	}
 	my $file = $node->data_dir . '/falukeys.key';
 	rename($file, "$file.away") or die;
@@ -243,7 +246,8 @@ foreach my $case ('in an open transaction', 'committed', 'rolled back', 'after a
 	like($key, $live_key, "immediate stop, $case: shown before");
 	is_code($node, $key, 'valid', 'the key is what it was');
 	refused_again($id, 'not shown again after the crash');
-	is( query($node, "SELECT revealed_at < now() AND revealed_by = current_user AND rtrim(first_saved_in) = 'before the crash'"
+	is( query($node, "SELECT revealed_at < now() AND revealed_by = current_user "
+		. "AND rtrim(first_saved_in) = 'before the crash'"
 			  . " FROM falukeys.sealed_secrets WHERE key_id = '$id'"),
 		't', 'time, role and place are kept');
 	like(query($node, "SELECT falukeys.reveal_key('$waiting')"), $live_key, 'what was not revealed still waits');
@@ -285,7 +289,8 @@ foreach my $round (1 .. 3)
 	cmp_ok(scalar(keys %shown), '>=', 2, 'a crash in the midst of reveals: some were shown');
 	is(scalar(@again), 0, 'none of them is shown again');
 	note scalar(keys %shown) . ' were shown';
-	is(query($node, "SELECT count(*) FROM unnest('{" . join(',', values %shown) . "}'::text[]) k WHERE (falukeys.verify_key(k)).valid"),
+	is(query($node, "SELECT count(*) FROM unnest('{" . join(',', values %shown)
+		. "}'::text[]) k WHERE (falukeys.verify_key(k)).valid"),
 		scalar(keys %shown), 'and all are valid');
 }
 
@@ -293,7 +298,8 @@ foreach my $round (1 .. 3)
 
 {
 	my $id = sealed();
-	my $ciphertext = pack('H*', query($node, "SELECT encode(substr(seal, 51), 'hex') FROM falukeys.sealed_secrets WHERE key_id = '$id'"));
+	my $ciphertext = pack('H*', query($node,
+		"SELECT encode(substr(seal, 51), 'hex') FROM falukeys.sealed_secrets WHERE key_id = '$id'"));
 	my $base = $node->data_dir . '/base';
 
 	is(length($ciphertext), 54, 'a ciphertext is as long as a key');

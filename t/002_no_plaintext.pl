@@ -97,7 +97,8 @@ foreach my $key (map { $_->[1] } @keys)
 	session_attempt($session, "SELECT * FROM falukeys.verify_key('$key', 'messages', '192.0.2.1')");
 	session_attempt($session, "PREPARE verify(text) AS SELECT falukeys.key_allows(\$1, 'messages', NULL);"
 		  . " EXECUTE verify('$key'); DEALLOCATE verify;");
-	session_attempt($session, "SELECT '$key'::falukeys.apikey, falukeys.redact('the key $key'), falukeys.apikey_of('$key')");
+	session_attempt($session,
+		"SELECT '$key'::falukeys.apikey, falukeys.redact('the key $key'), falukeys.apikey_of('$key')");
 	session_attempt($session, "SELECT * FROM falukeys.find_keys('a text with $key in it')");
 	# Errors that have a key in their arguments
 	session_attempt($session, "SELECT falukeys.import_key('$workspace', '$key')");
@@ -126,7 +127,8 @@ foreach my $sql (
 	"SELECT falukeys.define_permission('texts', 'about $texts')",
 	"SELECT falukeys.revoke_key('$noted', 'because of $texts')",
 	"INSERT INTO falukeys.workspaces (name) VALUES ('by hand $texts')",
-	"UPDATE falukeys.keys SET description = 'by hand $texts', saved_in = '$texts', revoke_reason = '$texts' WHERE id = '$noted'",
+	"UPDATE falukeys.keys SET description = 'by hand $texts', saved_in = '$texts', revoke_reason = '$texts' "
+		. "WHERE id = '$noted'",
 	"UPDATE falukeys.permissions SET description = '$texts'",
 	"SELECT falukeys.report_compromised_key('$leaked', 'found in $texts')",
 	"SELECT falukeys.report_compromised_key('$leaked', 'found again in $texts')")
@@ -195,7 +197,8 @@ search('nor after a stop', [ @keys, @late ], $data, $node->logfile);
 $node->start;
 query($node, "SELECT count(*) FROM falukeys.verify_key('$_->[1]')") foreach @keys;
 # The server logs what a session that it ends was running, or ran last.
-$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'client backend'") or die;
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'client backend'")
+	or die;
 $node->stop('immediate');
 search('nor after a crash', [ @keys, @late ], $data, $node->logfile);
 

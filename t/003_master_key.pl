@@ -55,13 +55,18 @@ ok(-f $file, 'made at first need');
 is(mode_of($file), '0600', 'mode 0600');
 like(slurp_file($file), qr/^[0-9a-f]{64}\n$/, '64 hexadecimal digits');
 is(join(' ', glob("$file*")), $file, 'and nothing beside it');
-is( query($node, "SELECT count(*) FILTER (WHERE falukeys.reveal_key(id) ~ '^fskt_[0-9A-Za-z]{49}\$') FROM falukeys.keys WHERE kind = 'secret'"),
+is( query($node, "SELECT count(*) FILTER (WHERE falukeys.reveal_key(id) ~ '^fskt_[0-9A-Za-z]{49}\$') "
+	. "FROM falukeys.keys "
+	. "WHERE kind = 'secret'"),
 	6, 'six workspaces at once: every secret opens');
 
 my $workspace = new_workspace($node, 'Master key');
-my ($test_id, $test_key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test')"));
-my ($valid_id, $valid_key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live')"));
-my ($rolled_id, $rolled_key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live')"));
+my ($test_id, $test_key) = split(/\|/,
+	query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test')"));
+my ($valid_id, $valid_key) = split(/\|/,
+	query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live')"));
+my ($rolled_id, $rolled_key) = split(/\|/,
+	query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live')"));
 query($node, "SELECT falukeys.roll_key('$rolled_id')");
 my $live_id = new_sealed($node, $workspace, 'live');
 my $good = slurp_file($file);
@@ -127,7 +132,8 @@ foreach my $case (
 write_file($file, ('0123456789abcdef' x 4) . "\n");
 foreach my $id ($live_id, $test_id)
 {
-	refused($node, "SELECT falukeys.reveal_key('$id')", '55000', qr/sealed under another master key/, 'another key: refused');
+	refused($node, "SELECT falukeys.reveal_key('$id')", '55000', qr/sealed under another master key/,
+		'another key: refused');
 }
 unbothered('another key');
 my $under_other = new_sealed($node, $workspace, 'live');
@@ -185,7 +191,8 @@ foreach my $case (
 }
 configure($node, 'falukeys.master_key_command' => "cat $elsewhere/another");
 is(query($node, "SELECT falukeys.reveal_key('$test_id')"), $test_key, 'a command that prints it');
-is_code($node, query($node, "SELECT falukeys.reveal_key('$live_id')"), 'valid', 'and the live secret was not used up by all that');
+is_code($node, query($node, "SELECT falukeys.reveal_key('$live_id')"), 'valid',
+	'and the live secret was not used up by all that');
 
 # Rotation where a command gives the keys: it is the command that changes.
 
@@ -208,11 +215,13 @@ query($node, "SELECT falukeys.reveal_key('$spent')");
 query($node, 'CREATE TABLE before AS SELECT secret, seal FROM falukeys.sealed_secrets WHERE get_byte(seal, 1) = 1');
 $closed = query($node, "SELECT count(*) FROM falukeys.sealed_secrets WHERE get_byte(seal, 1) = 1");
 
-is(query($node, 'BEGIN; SELECT falukeys.rotate_master_key(); ROLLBACK;'), $closed, 'a rotation says how many it sealed anew');
+is(query($node, 'BEGIN; SELECT falukeys.rotate_master_key(); ROLLBACK;'), $closed,
+	'a rotation says how many it sealed anew');
 unlike(slurp_file($file), qr/^\Q$new\E/, 'the first key is another one');
 is(mode_of($file), '0600', 'mode 0600');
 is(join(' ', glob("$file*")), $file, 'nothing beside it');
-is( query($node, 'SELECT count(*) FROM before b JOIN falukeys.sealed_secrets s ON s.secret OPERATOR(falukeys.=) b.secret WHERE s.seal = b.seal'),
+is( query($node, 'SELECT count(*) FROM before b JOIN falukeys.sealed_secrets s '
+	. 'ON s.secret OPERATOR(falukeys.=) b.secret WHERE s.seal = b.seal'),
 	0, 'ROLLBACK does not undo it: no seal is as it was');
 write_file($file, (split(/^/, slurp_file($file)))[0]);
 is(query($node, "SELECT falukeys.reveal_key('$test_id')"), $test_key, 'test secrets open under the new key alone');
@@ -249,7 +258,8 @@ query($node, 'SELECT falukeys.rotate_master_key()');
 like(query($node, "SELECT falukeys.reveal_key('$next_door_id')", 'neighbour'), $live_key,
 	'a rotation here does not lose what is sealed in another database');
 query($node, 'SELECT falukeys.rotate_master_key()') foreach 1 .. 12;
-is( query($node, "SELECT count(*) FILTER (WHERE falukeys.reveal_key(id) ~ '^fskt_') FROM falukeys.keys WHERE kind = 'secret' AND mode = 'test'", 'neighbour'),
+is( query($node, "SELECT count(*) FILTER (WHERE falukeys.reveal_key(id) ~ '^fskt_') FROM falukeys.keys "
+	. "WHERE kind = 'secret' AND mode = 'test'", 'neighbour'),
 	1, 'nor do many rotations');
 is(query($node, "SELECT falukeys.reveal_key('$test_id')"), $test_key, 'and here everything opens');
 
@@ -257,7 +267,8 @@ is(query($node, "SELECT falukeys.reveal_key('$test_id')"), $test_key, 'and here 
 query($node, 'CREATE DATABASE fresh');
 query($node, 'CREATE EXTENSION falukeys', 'fresh');
 rename($file, "$elsewhere/lost") or die;
-refused($node, "SELECT falukeys.create_workspace('Fresh')", '55000', qr/does not exist/, 'a file that other databases need is not made anew', 'fresh');
+refused($node, "SELECT falukeys.create_workspace('Fresh')", '55000', qr/does not exist/,
+	'a file that other databases need is not made anew', 'fresh');
 ok(!-e $file, 'and is not there');
 rename("$elsewhere/lost", $file) or die;
 isnt(new_workspace($node, 'Fresh', 'fresh'), '', 'put back, it serves all');

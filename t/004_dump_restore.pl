@@ -61,21 +61,25 @@ my %workspace = map { ($_ => origin("SELECT falukeys.create_workspace('$_', 'ali
 origin("SELECT falukeys.approve_workspace('$workspace{$_}')") foreach ('Approved', 'Suspended', 'Closed');
 my $workspace = $workspace{Approved};
 origin(<<SQL);
-SELECT falukeys.define_permission('messages', 'Messages'), falukeys.define_permission('messages.read'), falukeys.define_permission('payments');
+SELECT falukeys.define_permission('messages', 'Messages'), falukeys.define_permission('messages.read'),
+	falukeys.define_permission('payments');
 SELECT falukeys.grant_access('minter', 'verifier');
 SELECT falukeys.add_member('$workspace', '"Bob B."', 'developer'), falukeys.add_member('$workspace', 'gone', 'member');
 UPDATE falukeys.mode_settings SET webhook_max_attempts = 5 WHERE mode = 'test';
 SET falukeys.acting_for = 'someone';
-SELECT falukeys.annotate_key(id, 'Described', 'A place', '{"a": [1, "\\u00e9"]}') FROM falukeys.keys WHERE workspace_id = '$workspace';
+SELECT falukeys.annotate_key(id, 'Described', 'A place', '{"a": [1, "\\u00e9"]}') FROM falukeys.keys
+	WHERE workspace_id = '$workspace';
 SQL
 
 # What a client sends as it connects is in whatever encoding.
 foreach my $bytes ("a\xff", "a\xe2")
 {
 	local $ENV{PGOPTIONS} = "-c falukeys.acting_for=$bytes";
-	origin("SELECT falukeys.define_permission('sent', md5(random()::text)), falukeys.disable_key(max(id)), falukeys.enable_key(max(id)) FROM falukeys.keys WHERE workspace_id = '$workspace'");
+	origin("SELECT falukeys.define_permission('sent', md5(random()::text)), falukeys.disable_key(max(id)), "
+		. "falukeys.enable_key(max(id)) FROM falukeys.keys WHERE workspace_id = '$workspace'");
 }
-is(origin("SELECT string_agg(DISTINCT acting_for, ' ') FROM falukeys.events WHERE acting_for LIKE 'a%'"), 'a?', 'what is no character here is none in the record');
+is(origin("SELECT string_agg(DISTINCT acting_for, ' ') FROM falukeys.events WHERE acting_for LIKE 'a%'"), 'a?',
+	'what is no character here is none in the record');
 
 foreach my $mode ('test', 'live')
 {
@@ -83,11 +87,14 @@ foreach my $mode ('test', 'live')
 
 	keep("$mode", "$create)");
 	keep("$mode, public", "SELECT * FROM falukeys.create_key('$workspace', 'public', '$mode')");
-	keep("$mode, restricted", "$create, 'Restricted', '{messages.read,payments}', '{10.0.0.0/8,2001:db8::/32}', meta => '{\"tier\": 3}')");
+	keep("$mode, restricted",
+		"$create, 'Restricted', '{messages.read,payments}', '{10.0.0.0/8,2001:db8::/32}', meta => '{\"tier\": 3}')");
 	keep("$mode, not yet valid", "$create, not_before => now() + interval '1 day')");
 	keep("$mode, expires", "$create, expires_at => now() + interval '1 day')");
 	keep("$mode, expired", "$create, expires_at => clock_timestamp() + interval '200 milliseconds')");
-	keep("$mode, temporary", "SELECT * FROM falukeys.create_temporary_key('$workspace', '$mode', '{one,two}', '{messages}', ttl => '1 day')");
+	keep("$mode, temporary",
+		"SELECT * FROM falukeys.create_temporary_key('$workspace', '$mode', '{one,two}', '{messages}', "
+		. "ttl => '1 day')");
 	keep("$mode, only payments", "$create, permissions => '{payments}')");
 	origin("SELECT falukeys.disable_key('" . keep("$mode, disabled", "$create)") . "')");
 	origin("SELECT falukeys.revoke_key('" . keep("$mode, revoked", "$create)") . "', 'No longer needed')");
@@ -103,7 +110,8 @@ foreach my $mode ('test', 'live')
 	origin("SELECT falukeys.import_key_digest('$workspace', falukeys.apikey_of('$by_digest'))");
 	$keys{$imported} = "$mode, imported";
 	$keys{$by_digest} = "$mode, imported by digest";
-	mint($mode, $workspace, $_) foreach ('nothing', 'roll_key(KEY)', "roll_key(KEY, '1 day')", 'revoke_key(KEY)', 'disable_key(KEY)');
+	mint($mode, $workspace, $_) foreach ('nothing', 'roll_key(KEY)', "roll_key(KEY, '1 day')", 'revoke_key(KEY)',
+		'disable_key(KEY)');
 }
 foreach my $name ('Pending', 'Suspended', 'Suspended early', 'Closed')
 {
@@ -111,10 +119,12 @@ foreach my $name ('Pending', 'Suspended', 'Suspended early', 'Closed')
 	keep("live, $name", "SELECT * FROM falukeys.create_key('$workspace{$name}', 'secret', 'live')")
 	  if $name eq 'Suspended' || $name eq 'Closed';
 }
-origin("SELECT falukeys.suspend_workspace('$workspace{Suspended}', 'Unpaid'), falukeys.suspend_workspace('$workspace{'Suspended early'}')");
+origin("SELECT falukeys.suspend_workspace('$workspace{Suspended}', 'Unpaid'), "
+	. "falukeys.suspend_workspace('$workspace{'Suspended early'}')");
 origin("SELECT falukeys.close_workspace('$workspace{Closed}', 'Over')");
 
-my $purged = keep('purged', "SELECT * FROM falukeys.create_temporary_key('$workspace', 'test', '{one}', ttl => '1 millisecond')");
+my $purged = keep('purged', "SELECT * FROM falukeys.create_temporary_key('$workspace', 'test', '{one}', "
+	. "ttl => '1 millisecond')");
 origin("SELECT pg_sleep(0.3); SELECT falukeys.purge_keys('1 millisecond')");
 my $test_id = new_sealed($node, $workspace, 'test', 'origin');
 my $live_id = new_sealed($node, $workspace, 'live', 'origin');
@@ -124,16 +134,19 @@ my $test_key = origin("SELECT falukeys.reveal_key('$test_id')");
 # Uses are counted by what is not running here.  A row may be without a key.
 origin(<<SQL);
 INSERT INTO falukeys.key_usage (key_id, uses, denials, last_used_at, last_client, last_retired_at)
-VALUES ('$live_id', 3, 1, now(), '10.1.2.3', now() - interval '1 day'), ('$test_id', 0, 2, NULL, NULL, NULL), ('key_000000000000000000000000000', 1, 0, now(), NULL, NULL);
+VALUES ('$live_id', 3, 1, now(), '10.1.2.3', now() - interval '1 day'), ('$test_id', 0, 2, NULL, NULL, NULL),
+	('key_000000000000000000000000000', 1, 0, now(), NULL, NULL);
 SQL
 # An isolated table, one that is gone, and a temporary one; a restore numbers columns anew
 origin(<<SQL);
 CREATE SCHEMA application;
-CREATE TABLE application."Messages" (gone integer, body text DEFAULT 'a body', workspace_id text DEFAULT 'a default', mode text);
+CREATE TABLE application."Messages" (gone integer, body text DEFAULT 'a body',
+	workspace_id text DEFAULT 'a default', mode text);
 ALTER TABLE application."Messages" DROP COLUMN gone;
 CREATE TABLE application.gone (workspace_id text, mode text);
 CREATE TEMPORARY TABLE gone (workspace_id text, mode text);
-SELECT falukeys.isolate_table('application."Messages"'), falukeys.isolate_table('application.gone'), falukeys.isolate_table('pg_temp.gone');
+SELECT falukeys.isolate_table('application."Messages"'), falukeys.isolate_table('application.gone'),
+	falukeys.isolate_table('pg_temp.gone');
 DROP TABLE application.gone;
 SQL
 query($node, 'DROP ROLE gone');
@@ -156,7 +169,8 @@ sub content
 		my $where = $table eq 'members' ? 'WHERE EXISTS (SELECT FROM pg_roles r WHERE r.oid = t.member)' :
 		  $table eq 'isolated_tables' ? 'WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = t.target)' : '';
 
-		$content{$table} = query($server, "COPY (SELECT * FROM falukeys.$table t $where ORDER BY t::text) TO STDOUT", $database);
+		$content{$table} = query($server, "COPY (SELECT * FROM falukeys.$table t $where ORDER BY t::text) TO STDOUT",
+			$database);
 	}
 	return \%content;
 }
@@ -178,7 +192,8 @@ my $verdicts = verdicts($node, 'origin');
 isnt($content->{$_}, '', "table $_ is not empty") foreach @tables;
 my %codes = map { ($_ => 1) } $verdicts =~ /\(\w,(\w+),/g;
 is(join(' ', sort keys %codes),
-	'compromised disabled expired network_denied not_yet_valid object_denied permission_denied revoked rolled secret_key_required unknown valid workspace_closed workspace_suspended',
+	'compromised disabled expired network_denied not_yet_valid object_denied permission_denied revoked rolled '
+		. 'secret_key_required unknown valid workspace_closed workspace_suspended',
 	'the keys have every code that there is to compare');
 is(origin("SELECT count(*) FROM falukeys.members WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = member)"),
 	1, 'a member\'s role is gone');
@@ -215,12 +230,15 @@ sub check_restored
 	{
 		is($restored->{$relation}, $content->{$relation}, "$database: $relation is as it was");
 	}
-	is(query($server, 'SELECT count(*) FROM falukeys.members WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = member)', $database),
+	is(query($server, 'SELECT count(*) FROM falukeys.members WHERE NOT EXISTS (SELECT FROM pg_roles r '
+		. 'WHERE r.oid = member)', $database),
 		0, "$database: a member whose role is gone is not restored");
 	is(verdicts($server, $database), $verdicts, "$database: the same verdicts");
-	is(query($server, "SELECT count(DISTINCT parent_key_id) FROM falukeys.keys WHERE parent_secret IS NOT NULL", $database),
+	is(query($server, "SELECT count(DISTINCT parent_key_id) FROM falukeys.keys WHERE parent_secret IS NOT NULL",
+		$database),
 		10, "$database: temporary keys have their parents");
-	is(query($server, "SELECT uses, denials, last_client, last_retired_at IS NOT NULL FROM falukeys.usage WHERE key_id = '$live_id'", $database),
+	is(query($server, "SELECT uses, denials, last_client, last_retired_at IS NOT NULL FROM falukeys.usage "
+		. "WHERE key_id = '$live_id'", $database),
 		'3|1|10.1.2.3|t', "$database: usage goes on from what it was");
 	return;
 }
@@ -231,11 +249,15 @@ sub check_sealed
 	my ($server, $database) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	refused($server, "SELECT falukeys.reveal_key('$live_id')", '55000', qr/HINT:.*[Rr]oll the key.*adopt_sealed_secrets/s,
+	refused($server, "SELECT falukeys.reveal_key('$live_id')", '55000',
+		qr/HINT:.*[Rr]oll the key.*adopt_sealed_secrets/s,
 		"$database: a live secret does not open", $database);
-	refused($server, "BEGIN; SELECT falukeys.reveal_key('$live_id');", '55000', qr/another database/, "$database: nor a second time", $database);
-	refused($server, "SELECT falukeys.reveal_key('$spent_id')", '55000', qr/has been revealed/, "$database: a spent one is spent", $database);
-	is(query($server, "SELECT falukeys.reveal_key('$test_id')", $database), $test_key, "$database: a test secret opens");
+	refused($server, "BEGIN; SELECT falukeys.reveal_key('$live_id');", '55000', qr/another database/,
+		"$database: nor a second time", $database);
+	refused($server, "SELECT falukeys.reveal_key('$spent_id')", '55000', qr/has been revealed/,
+		"$database: a spent one is spent", $database);
+	is(query($server, "SELECT falukeys.reveal_key('$test_id')", $database), $test_key,
+		"$database: a test secret opens");
 	return;
 }
 
@@ -257,8 +279,10 @@ SQL
 	$live_text = $key unless defined $live_text;
 	is($key, $live_text, "$database: with the same secret");
 	is_code($server, $key, 'valid', "$database: which verifies", $database);
-	refused($server, "SELECT falukeys.reveal_key('$live_id')", '55000', qr/has been revealed/, "$database: once", $database);
-	refused($server, "SELECT falukeys.reveal_key('$spent_id')", '55000', qr/has been revealed/, "$database: what was spent stays spent", $database);
+	refused($server, "SELECT falukeys.reveal_key('$live_id')", '55000', qr/has been revealed/,
+		"$database: once", $database);
+	refused($server, "SELECT falukeys.reveal_key('$spent_id')", '55000', qr/has been revealed/,
+		"$database: what was spent stays spent", $database);
 	return;
 }
 
@@ -269,7 +293,8 @@ sub check_goes_on
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $last = query($server, 'SELECT max(id) FROM falukeys.events', $database);
 	my $new = new_workspace($server, "In $database", $database);
-	my ($id, $key) = split(/\|/, query($server, "SELECT * FROM falukeys.create_key('$new', 'secret', 'live', permissions => '{messages}')", $database));
+	my ($id, $key) = split(/\|/, query($server,
+		"SELECT * FROM falukeys.create_key('$new', 'secret', 'live', permissions => '{messages}')", $database));
 	my (undef, $next) = split(/\|/, query($server, "SELECT * FROM falukeys.roll_key('$id')", $database));
 
 	is_code($server, $key, 'rolled', "$database: a new key is rolled", $database);
@@ -281,23 +306,34 @@ sub check_goes_on
 	my $old_id = query($server, "SELECT key_id FROM falukeys.verify_key('$old')", $database);
 	query($server, "SELECT falukeys.roll_key('$old_id')", $database);
 	is_code($server, $old, 'rolled', "$database: a restored key is rolled", $database);
-	refused($server, "SELECT falukeys.import_key('$workspace', '$_')", '23505', qr/^(?!.*DETAIL)/s, "$database: its digest stays taken: $keys{$_}", $database)
+	refused($server, "SELECT falukeys.import_key('$workspace', '$_')", '23505', qr/^(?!.*DETAIL)/s,
+		"$database: its digest stays taken: $keys{$_}", $database)
 	  foreach (grep { $keys{$_} =~ /rolled|imported/ } sort { $keys{$a} cmp $keys{$b} } keys %keys);
-	refused($server, "DELETE FROM falukeys.permissions WHERE name = 'payments'", '23503', qr/payments/, "$database: a permission in use cannot be deleted", $database);
-	refused($server, "UPDATE falukeys.keys SET workspace_id = '$new'", '55000', qr/keys/, "$database: the guards are there", $database);
-	refused($server, "SELECT falukeys.remove_member('$workspace', 'alice')", '55000', qr/administrator/, "$database: the last administrator stays", $database);
-	is(query($server, "SELECT count(*) FROM falukeys.keys WHERE workspace_id = '$workspace{Pending}' AND mode = 'live'", $database),
+	refused($server, "DELETE FROM falukeys.permissions WHERE name = 'payments'", '23503', qr/payments/,
+		"$database: a permission in use cannot be deleted", $database);
+	refused($server, "UPDATE falukeys.keys SET workspace_id = '$new'", '55000', qr/keys/,
+		"$database: the guards are there", $database);
+	refused($server, "SELECT falukeys.remove_member('$workspace', 'alice')", '55000', qr/administrator/,
+		"$database: the last administrator stays", $database);
+	is(query($server, "SELECT count(*) FROM falukeys.keys WHERE workspace_id = '$workspace{Pending}' AND mode = 'live'",
+		$database),
 		0, "$database: a pending workspace has no live key");
 	query($server, "SELECT falukeys.approve_workspace('$workspace{Pending}')", $database);
-	is(query($server, "SELECT count(*) FROM falukeys.keys WHERE workspace_id = '$workspace{Pending}' AND mode = 'live'", $database),
+	is(query($server, "SELECT count(*) FROM falukeys.keys WHERE workspace_id = '$workspace{Pending}' AND mode = 'live'",
+		$database),
 		2, "$database: until it is approved");
-	query($server, "SELECT falukeys.resume_workspace('$workspace{$_}')", $database) foreach ('Suspended', 'Suspended early');
-	is(query($server, "SELECT string_agg(state::text, ' ' ORDER BY name) FROM falukeys.workspaces WHERE name LIKE 'Suspended%'", $database),
+	query($server, "SELECT falukeys.resume_workspace('$workspace{$_}')", $database)
+		foreach ('Suspended', 'Suspended early');
+	is(query($server, "SELECT string_agg(state::text, ' ' ORDER BY name) FROM falukeys.workspaces "
+		. "WHERE name LIKE 'Suspended%'", $database),
 		'approved pending', "$database: resuming restores the state before");
 	query($server, q{SELECT falukeys.release_table('application."Messages"')}, $database);
-	is(query($server, <<'SQL', $database), "f|f|'a body'::text 'a default'::text NULL", "$database: an isolated table is released");
-SELECT relrowsecurity, relforcerowsecurity, (SELECT string_agg(coalesce(pg_get_expr(adbin, adrelid), 'NULL'), ' ' ORDER BY attnum)
-	FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped)
+	is(query($server,
+		<<'SQL', $database), "f|f|'a body'::text 'a default'::text NULL", "$database: an isolated table is released");
+SELECT relrowsecurity, relforcerowsecurity,
+	(SELECT string_agg(coalesce(pg_get_expr(adbin, adrelid), 'NULL'), ' ' ORDER BY attnum)
+	FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+	WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped)
 FROM pg_class c WHERE oid = 'application."Messages"'::regclass
 SQL
 	return;
@@ -308,7 +344,8 @@ SQL
 query($node, "CREATE DATABASE $_") foreach ('custom', 'plain', 'inserts', 'together');
 run_for($node, 'pg_restore', '-e', '-d', 'custom', "$directory/custom");
 run_for($node, 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', 'plain', '-f', "$directory/plain");
-run_for($node, 'psql', '-Xq', '-1', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', 'inserts', '-f', "$directory/inserts");
+run_for($node, 'psql', '-Xq', '-1', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', 'inserts', '-f',
+	"$directory/inserts");
 run_for($node, 'pg_restore', '-e', '-1', '-d', 'together', "$directory/directory");
 foreach my $database ('custom', 'plain', 'inserts', 'together')
 {
@@ -338,17 +375,21 @@ check_restored($other, 'moved');
 my $file = $other->data_dir . '/falukeys.key';
 foreach my $id ($live_id, $test_id)
 {
-	refused($other, "SELECT falukeys.reveal_key('$id')", '55000', qr/falukeys\.key" does not exist|another database/, 'moved: without the master key nothing opens', 'moved');
+	refused($other, "SELECT falukeys.reveal_key('$id')", '55000', qr/falukeys\.key" does not exist|another database/,
+		'moved: without the master key nothing opens', 'moved');
 }
-refused($other, "SELECT falukeys.reveal_key('$test_id')", '55000', qr/falukeys\.key" does not exist/, 'moved: which says so', 'moved');
-refused($other, 'SELECT falukeys.adopt_sealed_secrets()', '55000', qr/falukeys\.key" does not exist/, 'moved: nor is anything adopted', 'moved');
+refused($other, "SELECT falukeys.reveal_key('$test_id')", '55000', qr/falukeys\.key" does not exist/,
+	'moved: which says so', 'moved');
+refused($other, 'SELECT falukeys.adopt_sealed_secrets()', '55000', qr/falukeys\.key" does not exist/,
+	'moved: nor is anything adopted', 'moved');
 ok(!-e $file, 'moved: and none is made');
 system_or_bail('cp', '-p', $node->data_dir . '/falukeys.key', $file);
 check_sealed($other, 'moved');
 check_adopted($other, 'moved');
 check_goes_on($other, 'moved');
 
-run_for($other, 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', 'moved_again', '-f', "$directory/plain");
+run_for($other, 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', 'moved_again', '-f',
+	"$directory/plain");
 check_restored($other, 'moved_again');
 check_sealed($other, 'moved_again');
 check_adopted($other, 'moved_again');

@@ -29,7 +29,8 @@ sub set_seal
 
 my $id = new_sealed($node, $workspace, 'live');
 my $seal = seal_of($id);
-refused($node, "UPDATE falukeys.sealed_secrets SET seal = '$seal' WHERE key_id = '$id'", '55000', qr/sealed_secrets/, 'UPDATE is refused');
+refused($node, "UPDATE falukeys.sealed_secrets SET seal = '$seal' WHERE key_id = '$id'", '55000', qr/sealed_secrets/,
+	'UPDATE is refused');
 refused($node, "DELETE FROM falukeys.sealed_secrets WHERE key_id = '$id'", '55000', qr/sealed_secrets/, 'DELETE too');
 refused($node, 'TRUNCATE falukeys.sealed_secrets', '55000', qr/sealed_secrets/, 'and TRUNCATE');
 query($node, 'ALTER TABLE falukeys.sealed_secrets DISABLE TRIGGER USER');
@@ -57,9 +58,11 @@ foreach my $mode ('live', 'test')
 
 	set_seal($ids[0], $seals[1]);
 	set_seal($ids[1], $seals[0]);
-	refused($node, "SELECT falukeys.reveal_key('$_')", '55000', $not_open, "$mode: swapped, it does not open") foreach @ids;
+	refused($node, "SELECT falukeys.reveal_key('$_')", '55000', $not_open, "$mode: swapped, it does not open")
+		foreach @ids;
 	set_seal($ids[$_], $seals[$_]) foreach (0, 1);
-	is_code($node, query($node, "SELECT falukeys.reveal_key('$_')"), 'valid', "$mode: in its place again, it does: not used up")
+	is_code($node, query($node, "SELECT falukeys.reveal_key('$_')"), 'valid',
+		"$mode: in its place again, it does: not used up")
 	  foreach @ids;
 }
 
@@ -82,8 +85,10 @@ SQL
 		is($sqlstate, '55000', "with another key's secret in keys, it is refused") or diag $messages;
 		unlike($output, qr/fskl_/, 'and not shown');
 	}
-	query($node, "UPDATE falukeys.sealed_secrets s SET key_id = k.id FROM falukeys.keys k WHERE k.secret OPERATOR(falukeys.=) s.secret AND k.id IN ('$ids[0]', '$ids[1]')");
-	refused($node, "SELECT falukeys.reveal_key('$_')", '55000', $not_open, 'nor where sealed_secrets agrees') foreach @ids;
+	query($node, "UPDATE falukeys.sealed_secrets s SET key_id = k.id FROM falukeys.keys k "
+		. "WHERE k.secret OPERATOR(falukeys.=) s.secret AND k.id IN ('$ids[0]', '$ids[1]')");
+	refused($node, "SELECT falukeys.reveal_key('$_')", '55000', $not_open, 'nor where sealed_secrets agrees')
+		foreach @ids;
 	query($node, 'ALTER TABLE falukeys.keys ENABLE TRIGGER ALL');
 }
 
@@ -104,7 +109,8 @@ BEGIN
 		BEGIN
 			opened := falukeys.reveal_key(id);
 		EXCEPTION WHEN OTHERS THEN
-			GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT, detail = PG_EXCEPTION_DETAIL;
+			GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT,
+				detail = PG_EXCEPTION_DETAIL;
 		END;
 		INSERT INTO flipped VALUES (id, bit, code, concat_ws(' ', message, detail, hint), opened);
 		UPDATE falukeys.sealed_secrets SET seal = original WHERE key_id = id;
@@ -122,8 +128,10 @@ foreach my $mode ('live', 'test')
 
 		query($node, 'TRUNCATE flipped');
 		query($node, sprintf($errors, $id, 8 * $start, 8 * ($start + $length) - 1));
-		is( query($node, "SELECT count(*) || ' ' || count(opened) || ' ' || count(*) FILTER (WHERE code IN ('55000', 'XX001'))"
-				  . " || ' ' || count(*) FILTER (WHERE messages ~ 'f[pst]k[tl]_[0-9A-Za-z]{20}' OR messages !~ '$id') FROM flipped"),
+		is( query($node, "SELECT count(*) || ' ' || count(opened) || ' ' || count(*) FILTER (WHERE code IN "
+			. "('55000', 'XX001'))"
+				  . " || ' ' || count(*) FILTER (WHERE messages ~ 'f[pst]k[tl]_[0-9A-Za-z]{20}' OR messages !~ '$id') "
+					. "FROM flipped"),
 			8 * $length . ' 0 ' . 8 * $length . ' 0',
 			"$mode: no seal opens with a bit of its $name flipped; each error names the key and holds none")
 		  or diag query($node, 'SELECT code, messages, count(*), min(bit) FROM flipped GROUP BY 1, 2');
@@ -138,14 +146,17 @@ foreach my $name ('binding', 'ciphertext', 'tag', 'nonce')
 	my $id = new_sealed($node, $workspace, 'live');
 	my $bit = 8 * $region{$name}[0] + 3;
 
-	query($node, "UPDATE falukeys.sealed_secrets SET seal = set_bit(seal, $bit, 1 - get_bit(seal, $bit)) WHERE key_id = '$id'");
+	query($node, "UPDATE falukeys.sealed_secrets SET seal = set_bit(seal, $bit, 1 - get_bit(seal, $bit)) "
+		. "WHERE key_id = '$id'");
 	foreach my $function ('adopt_sealed_secrets', 'rotate_master_key')
 	{
 		my ($sqlstate, $messages) = attempt($node, "SELECT falukeys.$function()");
 
 		is($sqlstate, '00000', "$function() goes on beside a flipped bit of the $name") or diag $messages;
-		like($messages, qr/WARNING:.*did not open/, "$function() warns") if $function eq 'rotate_master_key' || $name eq 'binding';
-		refused($node, "SELECT falukeys.reveal_key('$id')", '55000', qr/does not open|another database|another master key/, 'it does not open after that either');
+		like($messages, qr/WARNING:.*did not open/, "$function() warns")
+			if $function eq 'rotate_master_key' || $name eq 'binding';
+		refused($node, "SELECT falukeys.reveal_key('$id')", '55000',
+			qr/does not open|another database|another master key/, 'it does not open after that either');
 	}
 	my ($sqlstate, undef, $key) = attempt($node, "SELECT key FROM falukeys.roll_key('$id')");
 	like($key, $live_key, 'rolling the key gives another one');
@@ -159,14 +170,18 @@ foreach my $name ('binding', 'ciphertext', 'tag', 'nonce')
 
 	query($node, "SELECT falukeys.reveal_key('$id')");
 	is(seal_of($id), '\x0102' . ('00' x 102), 'a spent seal is zeros');
-	query($node, "UPDATE falukeys.sealed_secrets SET revealed_at = 'infinity', revealed_by = '', first_saved_in = repeat(' ', 192) WHERE key_id = '$id'");
-	refused($node, "SELECT falukeys.reveal_key('$id')", '55000', qr/has been revealed/, 'without its time and role it is spent still');
+	query($node, "UPDATE falukeys.sealed_secrets SET revealed_at = 'infinity', revealed_by = '', "
+		. "first_saved_in = repeat(' ', 192) WHERE key_id = '$id'");
+	refused($node, "SELECT falukeys.reveal_key('$id')", '55000', qr/has been revealed/,
+		'without its time and role it is spent still');
 	query($node, "UPDATE falukeys.sealed_secrets SET seal = set_byte(seal, 1, 1) WHERE key_id = '$id'");
-	refused($node, "SELECT falukeys.reveal_key('$id')", '55000', qr/another database|another master key|does not open/, 'set back to closed it does not open');
+	refused($node, "SELECT falukeys.reveal_key('$id')", '55000', qr/another database|another master key|does not open/,
+		'set back to closed it does not open');
 
 	# With all that is not secret from another seal
 	my $waiting = new_sealed($node, $workspace, 'live');
-	query($node, "UPDATE falukeys.sealed_secrets s SET seal = substr(o.seal, 1, 34) || substr(s.seal, 35) FROM falukeys.sealed_secrets o WHERE s.key_id = '$id' AND o.key_id = '$waiting'");
+	query($node, "UPDATE falukeys.sealed_secrets s SET seal = substr(o.seal, 1, 34) || substr(s.seal, 35) "
+		. "FROM falukeys.sealed_secrets o WHERE s.key_id = '$id' AND o.key_id = '$waiting'");
 	refused($node, "SELECT falukeys.reveal_key('$id')", '55000', $not_open, 'nor with the head of another seal');
 }
 
@@ -189,7 +204,8 @@ foreach my $change (
 
 is(query($node, 'SELECT count(*) > 0 FROM falukeys.dashboard'), 't', 'the dashboard is shown after all that');
 query($node, 'ALTER TABLE falukeys.sealed_secrets ENABLE TRIGGER USER');
-refused($node, "UPDATE falukeys.sealed_secrets SET seal = seal", '55000', qr/sealed_secrets/, 'with its triggers UPDATE is refused again');
+refused($node, "UPDATE falukeys.sealed_secrets SET seal = seal", '55000', qr/sealed_secrets/,
+	'with its triggers UPDATE is refused again');
 
 $node->stop;
 done_testing();

@@ -58,7 +58,8 @@ sub new_key
 {
 	my ($mode, $more) = @_;
 
-	return split(/\|/, query($primary, "SELECT * FROM falukeys.create_key('$workspace', 'secret', '$mode'" . ($more || '') . ')'));
+	return split(/\|/, query($primary, "SELECT * FROM falukeys.create_key('$workspace', 'secret', '$mode'"
+		. ($more || '') . ')'));
 }
 
 sub primary_does
@@ -77,9 +78,11 @@ is(query($standby, 'SELECT pg_is_in_recovery()'), 't', 'the standby is one');
 is_code($standby, $key, 'valid', 'a key verifies on the standby');
 is_code($standby, 'fskl_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys', 'unknown', 'an unknown one does not');
 is_code($standby, 'garbage', 'malformed', 'nor does garbage');
-is(query($standby, "BEGIN; SELECT code FROM falukeys.try_authenticate('$key'); SELECT falukeys.current_key_mode(); SELECT code FROM falukeys.try_authenticate('garbage'); SELECT falukeys.current_key_mode() IS NULL; COMMIT"),
+is(query($standby, "BEGIN; SELECT code FROM falukeys.try_authenticate('$key'); SELECT falukeys.current_key_mode(); "
+	. "SELECT code FROM falukeys.try_authenticate('garbage'); SELECT falukeys.current_key_mode() IS NULL; COMMIT"),
 	"valid\nlive\nmalformed\nt", 'it is an identity there, and another one that is refused leaves none');
-is(query($standby, "BEGIN; SELECT code FROM falukeys.assume_key(falukeys.apikey_of('$key')); SELECT falukeys.current_key_mode(); COMMIT"),
+is(query($standby, "BEGIN; SELECT code FROM falukeys.assume_key(falukeys.apikey_of('$key')); "
+	. "SELECT falukeys.current_key_mode(); COMMIT"),
 	"valid\nlive", 'so it is by its handle');
 
 # A session that stays, with what it remembers of workspaces
@@ -141,24 +144,30 @@ $session->quit;
 
 my $waiting = new_sealed($primary, $workspace, 'live');
 $primary->wait_for_catchup($standby);
-refused($standby, "SELECT falukeys.reveal_key('$waiting')", '25006', qr/recovery|read-only/, 'a live secret is not revealed on the standby');
+refused($standby, "SELECT falukeys.reveal_key('$waiting')", '25006', qr/recovery|read-only/,
+	'a live secret is not revealed on the standby');
 is(query($standby, "SELECT falukeys.reveal_key('$test_id')"), $test_key, 'a test secret is');
-is(query($standby, "SELECT falukeys.reveal_key(id) = public_key FROM falukeys.keys WHERE kind = 'public' AND mode = 'live' LIMIT 1"), 't', 'and a public key');
+is(query($standby, "SELECT falukeys.reveal_key(id) = public_key FROM falukeys.keys WHERE kind = 'public' "
+	. "AND mode = 'live' LIMIT 1"), 't', 'and a public key');
 refused($standby, $_, '25006', qr/recovery|read-only/, "on the standby: $_") foreach (
 	"SELECT falukeys.create_key('$workspace', 'secret', 'live')", "SELECT falukeys.roll_key('$waiting')",
-	"SELECT falukeys.revoke_key('$waiting')", 'SELECT falukeys.rotate_master_key()', 'SELECT falukeys.adopt_sealed_secrets()');
+	"SELECT falukeys.revoke_key('$waiting')", 'SELECT falukeys.rotate_master_key()',
+	'SELECT falukeys.adopt_sealed_secrets()');
 $key = query($primary, "BEGIN; SELECT falukeys.reveal_key('$waiting'); ROLLBACK;");
 like($key, $live_key, 'it was not used up there: the primary shows it');
 $primary->wait_for_catchup($standby);
 my ($sqlstate, undef, $output) = attempt($standby, "SELECT falukeys.reveal_key('$waiting')");
 like($sqlstate, qr/^(55000|25006)$/, 'and the standby still does not');
 is($output, '', 'nor shows anything');
-is(query($standby, "SELECT revealed_at IS NOT NULL FROM falukeys.dashboard WHERE key_id = '$waiting'"), 't', 'the standby knows that it was revealed, ROLLBACK or not');
+is(query($standby, "SELECT revealed_at IS NOT NULL FROM falukeys.dashboard WHERE key_id = '$waiting'"), 't',
+	'the standby knows that it was revealed, ROLLBACK or not');
 
-my $sealed = 'SELECT secret, key_id, seal, revealed_at, revealed_by, first_saved_in FROM falukeys.sealed_secrets ORDER BY secret';
+my $sealed = 'SELECT secret, key_id, seal, revealed_at, revealed_by, first_saved_in FROM falukeys.sealed_secrets '
+	. 'ORDER BY secret';
 primary_does('SELECT falukeys.rotate_master_key()');
 is(query($standby, $sealed), query($primary, $sealed), 'what is changed in place is the same on both');
-refused($standby, "SELECT falukeys.reveal_key('$test_id')", '55000', qr/another master key/, 'the standby has its own file with the master key');
+refused($standby, "SELECT falukeys.reveal_key('$test_id')", '55000', qr/another master key/,
+	'the standby has its own file with the master key');
 system_or_bail('cp', '-p', $primary->data_dir . '/falukeys.key', $standby->data_dir . '/falukeys.key');
 is(query($standby, "SELECT falukeys.reveal_key('$test_id')"), $test_key, 'which goes there after a rotation');
 
@@ -211,7 +220,8 @@ resume_replay();
 
 configure($standby, 'falukeys.max_standby_lag' => '3s');
 configure($primary, 'falukeys.max_standby_lag' => '3s');
-is(query($standby, "SELECT count_unfounded('$key', '3 s', 5)"), '0 unfounded valid', 'an idle primary that is heard of is no lag');
+is(query($standby, "SELECT count_unfounded('$key', '3 s', 5)"), '0 unfounded valid',
+	'an idle primary that is heard of is no lag');
 
 # Nor is WAL that has just arrived, however quiet it was before.
 my $watcher = session($standby);
@@ -234,12 +244,16 @@ becomes('stale_standby', 'replay is paused with something to replay: stale');
 stays('stale_standby', 2, 'and it stays so');
 is_code($standby, 'garbage', 'malformed', 'malformed comes before stale_standby');
 is_code($standby, $switched, 'stale_standby', 'and stale_standby before all else');
-is(query($standby, "BEGIN; SELECT code FROM falukeys.try_authenticate('$key'); SELECT falukeys.current_key_id() IS NULL; COMMIT"),
+is(query($standby, "BEGIN; SELECT code FROM falukeys.try_authenticate('$key'); "
+	. "SELECT falukeys.current_key_id() IS NULL; COMMIT"),
 	"stale_standby\nt", 'a stale standby takes no identity');
-refused($standby, "SELECT falukeys.assume_key(falukeys.apikey_of('$key'))", '28000', qr/stale_standby/, 'nor by a handle');
-is( query($standby, "SELECT valid, key_id, workspace_id, kind, mode, expires_at, meta FROM falukeys.verify_key('$key')"),
+refused($standby, "SELECT falukeys.assume_key(falukeys.apikey_of('$key'))", '28000', qr/stale_standby/,
+	'nor by a handle');
+is( query($standby, "SELECT valid, key_id, workspace_id, kind, mode, expires_at, meta "
+	. "FROM falukeys.verify_key('$key')"),
 	'f||||||', 'with nothing else in the verdict');
-is(query($standby, "SELECT falukeys.key_allows('$key', NULL, NULL), falukeys.handle_allows(falukeys.apikey_of('$key'), NULL, NULL)"),
+is(query($standby, "SELECT falukeys.key_allows('$key', NULL, NULL), falukeys.handle_allows(falukeys.apikey_of('$key'), "
+	. "NULL, NULL)"),
 	'f|f', 'key_allows and handle_allows fail closed too');
 is_code($primary, $key, 'valid', 'a primary is never stale');
 resume_replay();
@@ -286,7 +300,8 @@ sub holds_there
 
 	pause_replay();
 	$session->query_until(qr/calling/, "\\echo calling\n$sql;\n");
-	ok($primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE pid = $pid AND wait_event = 'SyncRep'"),
+	ok($primary->poll_query_until('postgres',
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE pid = $pid AND wait_event = 'SyncRep'"),
 		"synchronous: $name waits while nothing is replayed");
 	isnt(code_there($text), $expected, "synchronous: $name does not hold there yet");
 	resume_replay();
@@ -297,22 +312,30 @@ sub holds_there
 }
 
 my %made;
-$made{$_} = [ new_key('live') ] foreach ('roll', 'disable', 'permissions', 'networks', 'revoke', 'compromise', 'validity', 'grace', 'none', 'dml');
+$made{$_} = [ new_key('live') ] foreach ('roll', 'disable', 'permissions', 'networks', 'revoke', 'compromise',
+	'validity', 'grace', 'none', 'dml');
 query($primary, "SELECT falukeys.roll_key('$made{grace}[0]', '1 hour')");
 $primary->wait_for_catchup($standby);
 holds_there('roll_key', "SELECT falukeys.roll_key('$made{roll}[0]')", $made{roll}[1], 'rolled');
 holds_there('disable_key', "SELECT falukeys.disable_key('$made{disable}[0]')", $made{disable}[1], 'disabled');
-holds_there('restrict_key', "SELECT falukeys.restrict_key('$made{permissions}[0]', '{payments}')", $made{permissions}[1], 'permission_denied');
-holds_there('restrict_key', "SELECT falukeys.restrict_key('$made{networks}[0]', networks => '{192.0.2.0/24}')", $made{networks}[1], 'network_denied');
+holds_there('restrict_key', "SELECT falukeys.restrict_key('$made{permissions}[0]', '{payments}')",
+	$made{permissions}[1], 'permission_denied');
+holds_there('restrict_key', "SELECT falukeys.restrict_key('$made{networks}[0]', networks => '{192.0.2.0/24}')",
+	$made{networks}[1], 'network_denied');
 holds_there('revoke_key', "SELECT falukeys.revoke_key('$made{revoke}[0]')", $made{revoke}[1], 'revoked');
-holds_there('report_compromised_key', "SELECT falukeys.report_compromised_key('$made{compromise}[1]')", $made{compromise}[1], 'compromised');
+holds_there('report_compromised_key', "SELECT falukeys.report_compromised_key('$made{compromise}[1]')",
+	$made{compromise}[1], 'compromised');
 holds_there('end_grace', "SELECT falukeys.end_grace('$made{grace}[0]')", $made{grace}[1], 'rolled');
-holds_there('set_key_validity', "SELECT falukeys.set_key_validity('$made{validity}[0]', NULL, now() + interval '1 millisecond')", $made{validity}[1], 'expired');
-holds_there('an UPDATE by hand', "UPDATE falukeys.keys SET disabled = true WHERE id = '$made{dml}[0]'", $made{dml}[1], 'disabled');
+holds_there('set_key_validity',
+	"SELECT falukeys.set_key_validity('$made{validity}[0]', NULL, now() + interval '1 millisecond')",
+	$made{validity}[1], 'expired');
+holds_there('an UPDATE by hand', "UPDATE falukeys.keys SET disabled = true WHERE id = '$made{dml}[0]'",
+	$made{dml}[1], 'disabled');
 holds_there('suspend_workspace', "SELECT falukeys.suspend_workspace('$workspace')", $key, 'workspace_suspended');
 query($primary, "SELECT falukeys.resume_workspace('$workspace')");
 $primary->wait_for_catchup($standby);
-holds_there('a roll in a transaction', "BEGIN; SAVEPOINT s; SELECT falukeys.roll_key('$id'); RELEASE s; SELECT 1; COMMIT;", $key, 'rolled');
+holds_there('a roll in a transaction',
+	"BEGIN; SAVEPOINT s; SELECT falukeys.roll_key('$id'); RELEASE s; SELECT 1; COMMIT;", $key, 'rolled');
 holds_there('close_workspace', "SELECT falukeys.close_workspace('$workspace')", $imported, 'workspace_closed');
 
 # Whoever asked not to wait does not, nor does what only adds.
@@ -328,12 +351,15 @@ resume_replay();
 $primary->wait_for_catchup($standby);
 is_code($standby, $key, 'rolled', 'which it does later');
 is_code($standby, $added_key, 'valid', 'both of them');
-is(query($primary, 'SELECT falukeys.define_permission(\'more\'); SHOW synchronous_commit;'), "\non", 'the setting is as it was');
+is(query($primary, 'SELECT falukeys.define_permission(\'more\'); SHOW synchronous_commit;'), "\non",
+	'the setting is as it was');
 
 # A reveal waits for the synchronous standby, whatever synchronous_commit says.
 
-foreach my $case ([ 'cancelled', 'pg_cancel_backend', 'on' ], [ 'cancelled, synchronous_commit off', 'pg_cancel_backend', 'off' ],
-	[ 'cancelled, synchronous_commit local', 'pg_cancel_backend', 'local' ], [ 'terminated', 'pg_terminate_backend', 'on' ])
+foreach my $case ([ 'cancelled', 'pg_cancel_backend', 'on' ],
+	[ 'cancelled, synchronous_commit off', 'pg_cancel_backend', 'off' ],
+	[ 'cancelled, synchronous_commit local', 'pg_cancel_backend', 'local' ],
+	[ 'terminated', 'pg_terminate_backend', 'on' ])
 {
 	my ($name, $function, $setting) = @$case;
 	my $id = new_sealed($primary, $workspace, 'live');
@@ -344,7 +370,8 @@ foreach my $case ([ 'cancelled', 'pg_cancel_backend', 'on' ], [ 'cancelled, sync
 	session_attempt($session, "SET synchronous_commit = $setting");
 	my (undef, undef, $pid) = session_attempt($session, 'SELECT pg_backend_pid()');
 	$session->query_until(qr/waiting/, "\\echo waiting\nSELECT falukeys.reveal_key('$id');\n");
-	ok( $primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE pid = $pid AND wait_event = 'SyncRep'"),
+	ok( $primary->poll_query_until('postgres',
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE pid = $pid AND wait_event = 'SyncRep'"),
 		"$name: a reveal waits for a standby that is stopped");
 	sleep 0.5;
 	$session->{run}->pump_nb;
@@ -353,14 +380,17 @@ foreach my $case ([ 'cancelled', 'pg_cancel_backend', 'on' ], [ 'cancelled, sync
 	if ($function eq 'pg_cancel_backend')
 	{
 		$session->{run}->pump until $session->{stderr} =~ /ERROR:|server closed/ || $session->{timeout}->is_expired;
-		like($session->{stderr}, qr/ERROR:\s+57014:.*counts as revealed and is not shown/s, "$name: an error that says so");
+		like($session->{stderr}, qr/ERROR:\s+57014:.*counts as revealed and is not shown/s,
+			"$name: an error that says so");
 	}
 	$session->{stdin} .= "\\q\n";
 	eval { $session->{run}->finish };
 	unlike($session->{stdout} . $session->{stderr}, qr/fskl_/, "$name: the secret is not shown");
 	$standby->start;
-	$primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'") or die;
-	refused($primary, "SELECT falukeys.reveal_key('$id')", '55000', qr/has been revealed/, "$name: it counts as revealed");
+	$primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'")
+		or die;
+	refused($primary, "SELECT falukeys.reveal_key('$id')", '55000', qr/has been revealed/,
+		"$name: it counts as revealed");
 }
 
 # With the standby there, it is there before the plaintext: shown, then promoted
@@ -376,7 +406,8 @@ like($_, $live_key, 'shown by the primary') foreach @shown;
 $primary->stop('immediate');
 eval { $holder->quit };
 $standby->promote;
-refused($standby, "SELECT falukeys.reveal_key('$_')", '55000', qr/has been revealed/, 'the promoted standby does not show it again') foreach @revealed;
+refused($standby, "SELECT falukeys.reveal_key('$_')", '55000', qr/has been revealed/,
+	'the promoted standby does not show it again') foreach @revealed;
 is_code($standby, $_, 'valid', 'and verifies it') foreach @shown;
 $key = query($standby, "SELECT falukeys.reveal_key('$left')");
 like($key, $live_key, 'what was not revealed is shown there');

@@ -73,7 +73,8 @@ BEGIN
 			count := count + 1;
 			-- Only what differs from the last answer says anything new, but for the last valid one.
 			IF code = 'valid' OR code IS DISTINCT FROM last_codes[i] THEN
-				INSERT INTO answers VALUES (i, began, clock_timestamp(), code, current_setting('transaction_isolation'));
+				INSERT INTO answers VALUES (i, began, clock_timestamp(), code,
+					current_setting('transaction_isolation'));
 				last_codes[i] := code;
 			END IF;
 		END LOOP;
@@ -89,8 +90,10 @@ sub verifiers
 
 	return (
 		("SELECT verify_in_loop($seconds, 'one', '10.1.2.3')") x 2,
-		"BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM secrets; SELECT verify_in_loop($seconds, 'one', '10.1.2.3'); COMMIT",
-		"BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM secrets; SELECT verify_in_loop($seconds, 'one', '10.1.2.3'); COMMIT");
+		"BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM secrets; "
+			. "SELECT verify_in_loop($seconds, 'one', '10.1.2.3'); COMMIT",
+		"BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM secrets; "
+			. "SELECT verify_in_loop($seconds, 'one', '10.1.2.3'); COMMIT");
 }
 
 sub check_answers
@@ -99,10 +102,13 @@ sub check_answers
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
 	no_errors($name, @outputs);
-	is(query($node, 'SELECT string_agg(DISTINCT code, \' \' ORDER BY code) FROM answers'), $expected, "$name: only the codes that may be");
-	is(query($node, "SELECT count(*) FROM answers a JOIN secrets s USING (n) WHERE a.code = 'valid' AND a.began > s.ended"), 0,
+	is(query($node, 'SELECT string_agg(DISTINCT code, \' \' ORDER BY code) FROM answers'), $expected,
+		"$name: only the codes that may be");
+	is(query($node, "SELECT count(*) FROM answers a JOIN secrets s USING (n) WHERE a.code = 'valid' "
+		. "AND a.began > s.ended"), 0,
 		"$name: none was valid that began after the commit had returned")
-	  or diag query($node, "SELECT n, isolation, a.began - s.ended FROM answers a JOIN secrets s USING (n) WHERE a.code = 'valid' AND a.began > s.ended LIMIT 20");
+	  or diag query($node, "SELECT n, isolation, a.began - s.ended FROM answers a JOIN secrets s USING (n) "
+		. "WHERE a.code = 'valid' AND a.began > s.ended LIMIT 20");
 	note query($node, "SELECT isolation, code, count(*), count(DISTINCT n) FROM answers GROUP BY 1, 2 ORDER BY 1, 2");
 	return;
 }
@@ -110,8 +116,10 @@ sub check_answers
 # Rolls: a new secret each time
 my ($id, $key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live')"));
 query($node, "INSERT INTO secrets VALUES (1, '$key')");
-my $maintenance = join('; ', ('VACUUM falukeys.keys', 'REINDEX INDEX CONCURRENTLY falukeys.keys_by_secret', 'VACUUM falukeys.retired_secrets',
-	'REINDEX INDEX CONCURRENTLY falukeys.keys_pkey', 'ANALYZE falukeys.keys', 'REINDEX INDEX CONCURRENTLY falukeys.retired_secrets_pkey') x 3);
+my $maintenance = join('; ', ('VACUUM falukeys.keys', 'REINDEX INDEX CONCURRENTLY falukeys.keys_by_secret',
+	'VACUUM falukeys.retired_secrets',
+	'REINDEX INDEX CONCURRENTLY falukeys.keys_pkey', 'ANALYZE falukeys.keys',
+	'REINDEX INDEX CONCURRENTLY falukeys.retired_secrets_pkey') x 3);
 my @outputs = at_once(verifiers(5), $maintenance, <<SQL);
 DO \$\$
 DECLARE new_key text; i integer;
@@ -128,15 +136,19 @@ END \$\$
 SQL
 check_answers('rolls', 'rolled valid', @outputs);
 is(query($node, 'SELECT count(*) FROM secrets'), 41, 'rolls: there were forty');
-is(query($node, "SELECT count(DISTINCT isolation) FROM answers WHERE code = 'rolled'"), 3, 'rolls: seen at every isolation level');
-is(query($node, 'SELECT string_agg((falukeys.verify_key(key)).code, \' \' ORDER BY n) FROM secrets'), 'rolled ' x 40 . 'valid', 'rolls: the last one is valid');
+is(query($node, "SELECT count(DISTINCT isolation) FROM answers WHERE code = 'rolled'"), 3,
+	'rolls: seen at every isolation level');
+is(query($node, 'SELECT string_agg((falukeys.verify_key(key)).code, \' \' ORDER BY n) FROM secrets'),
+	'rolled ' x 40 . 'valid', 'rolls: the last one is valid');
 
 # Revocations, at the time of many verifications
 query($node, 'TRUNCATE secrets, answers');
 my @ids;
 foreach my $n (1 .. 3)
 {
-	($id, $key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live', permissions => '{one}', networks => '{10.0.0.0/8}')"));
+	($id, $key) = split(/\|/, query($node,
+		"SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live', permissions => '{one}', "
+		. "networks => '{10.0.0.0/8}')"));
 	query($node, "INSERT INTO secrets VALUES ($n, '$key')");
 	push @ids, $id;
 }
@@ -149,13 +161,16 @@ check_answers('revocations', 'revoked valid', @outputs);
 
 # A restriction that is replaced is never half there, nor is a rolled key.
 query($node, 'TRUNCATE secrets, answers');
-($id, $key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live', permissions => '{one,two}', networks => '{10.0.0.0/8}')"));
+($id, $key) = split(/\|/, query($node,
+	"SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live', permissions => '{one,two}', "
+	. "networks => '{10.0.0.0/8}')"));
 query($node, "INSERT INTO secrets VALUES (1, '$key')");
 @outputs = at_once(verifiers(4), <<SQL);
 DO \$\$
 BEGIN
 	FOR i IN 1..300 LOOP
-		PERFORM falukeys.restrict_key('$id', CASE i % 3 WHEN 0 THEN '{one,two}' WHEN 1 THEN '{one,three}' ELSE '{one}' END::text[],
+		PERFORM falukeys.restrict_key('$id',
+			CASE i % 3 WHEN 0 THEN '{one,two}' WHEN 1 THEN '{one,three}' ELSE '{one}' END::text[],
 			CASE i % 2 WHEN 0 THEN '{10.0.0.0/8}' ELSE '{10.1.0.0/16,192.0.2.0/24}' END::cidr[]);
 		COMMIT;
 		PERFORM falukeys.clear_permissions('$id');
@@ -187,8 +202,10 @@ BEGIN
 END \$\$
 SQL
 no_errors('suspensions', @outputs);
-is(query($node, "SELECT string_agg(DISTINCT code, ' ' ORDER BY code) FROM answers"), 'valid workspace_suspended', 'suspensions: both codes were seen');
-is(query($node, "SELECT count(*) FROM answers a JOIN suspensions s ON a.began > s.began AND a.finished < s.ended WHERE code = 'valid'"),
+is(query($node, "SELECT string_agg(DISTINCT code, ' ' ORDER BY code) FROM answers"), 'valid workspace_suspended',
+	'suspensions: both codes were seen');
+is(query($node, "SELECT count(*) FROM answers a JOIN suspensions s ON a.began > s.began AND a.finished < s.ended "
+	. "WHERE code = 'valid'"),
 	0, 'suspensions: none was valid that began and ended while suspended');
 
 # One of sixteen gets a live secret.
@@ -219,15 +236,18 @@ my @racers = map { session($node) } 1 .. 16;
 $_->query_until(qr/waiting/, "\\echo waiting\n$reveals;\n") foreach @racers;
 foreach my $n (1 .. 20)
 {
-	$node->poll_query_until('postgres', "SELECT count(*) = 16 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 100 + $n")
+	$node->poll_query_until('postgres',
+		"SELECT count(*) = 16 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 100 + $n")
 	  or die 'the racers do not wait';
 	session_attempt($gate, "SELECT pg_advisory_unlock(100 + $n)");
 }
 $_->quit foreach @racers;
 $gate->quit;
-is(query($node, "SELECT count(*) || ' ' || count(key) || ' ' || count(DISTINCT n) FILTER (WHERE key IS NOT NULL) FROM shown"),
+is(query($node, "SELECT count(*) || ' ' || count(key) || ' ' || count(DISTINCT n) FILTER (WHERE key IS NOT NULL) "
+	. "FROM shown"),
 	'320 20 20', 'sixteen sessions at once: each of twenty live secrets is shown to one');
-is(query($node, "SELECT string_agg(DISTINCT code, ' ' ORDER BY code) FROM shown WHERE key IS NULL"), '55000', 'the others are refused with 55000');
+is(query($node, "SELECT string_agg(DISTINCT code, ' ' ORDER BY code) FROM shown WHERE key IS NULL"), '55000',
+	'the others are refused with 55000');
 is(query($node, 'SELECT count(*) FROM shown WHERE (falukeys.verify_key(key)).valid'), 20, 'what was shown is valid');
 
 # The same, with everyone rolling back
@@ -250,9 +270,11 @@ is(scalar(keys %distinct), 10, 'each once');
 	my @shown = map { $_->[0] =~ /(fskl_[0-9A-Za-z]{49})/g } @outputs;
 	my %distinct = map { ($_ => 1) } @shown;
 
-	is(scalar(grep { /^[0-9A-Z]{5}$/ && $_ ne '55000' } @errors), 0, 'reveal against roll: no error but 55000') or diag join("\n", @errors);
+	is(scalar(grep { /^[0-9A-Z]{5}$/ && $_ ne '55000' } @errors), 0, 'reveal against roll: no error but 55000')
+		or diag join("\n", @errors);
 	is(scalar(@shown), scalar(keys %distinct), 'reveal against roll: no secret is shown twice');
-	is(query($node, "SELECT string_agg(DISTINCT (falukeys.verify_key(k)).code, ' ') FROM unnest('{" . join(',', @shown) . "}'::text[]) k") =~ /^(rolled|valid|rolled valid|valid rolled)$/ ? 1 : 0,
+	is(query($node, "SELECT string_agg(DISTINCT (falukeys.verify_key(k)).code, ' ') FROM unnest('{" . join(',', @shown)
+		. "}'::text[]) k") =~ /^(rolled|valid|rolled valid|valid rolled)$/ ? 1 : 0,
 		1, 'reveal against roll: what was shown was a secret of the key');
 }
 
@@ -265,9 +287,11 @@ is(scalar(keys %distinct), 10, 'each once');
 
 	no_errors('six sessions roll one key', @outputs);
 	is(scalar(@made), 60, 'sixty secrets');
-	is(query($node, "SELECT string_agg((falukeys.verify_key(k)).code, ' ' ORDER BY 1) FROM unnest('{" . join(',', @made) . "}'::text[]) k")
+	is(query($node, "SELECT string_agg((falukeys.verify_key(k)).code, ' ' ORDER BY 1) FROM unnest('{" . join(',', @made)
+		. "}'::text[]) k")
 		  =~ s/rolled| //gr, 'valid', 'of which one is valid and the others are rolled');
-	is(query($node, "SELECT count(*) FROM falukeys.events WHERE key_id = '$id' AND event = 'key.rolled'"), 60, 'and sixty events');
+	is(query($node, "SELECT count(*) FROM falukeys.events WHERE key_id = '$id' AND event = 'key.rolled'"), 60,
+		'and sixty events');
 }
 
 # What there may be but one of
@@ -277,9 +301,11 @@ is(scalar(keys %distinct), 10, 'each once');
 	my @outputs = at_once(("SELECT falukeys.approve_workspace('$pending')") x 8);
 
 	no_errors('eight sessions approve one workspace', @outputs);
-	is(query($node, "SELECT string_agg(kind || ' ' || mode, ', ' ORDER BY mode, kind) FROM falukeys.keys WHERE workspace_id = '$pending'"),
+	is(query($node, "SELECT string_agg(kind || ' ' || mode, ', ' ORDER BY mode, kind) FROM falukeys.keys "
+		. "WHERE workspace_id = '$pending'"),
 		'public test, secret test, public live, secret live', 'one live pair');
-	is(query($node, "SELECT count(*) FROM falukeys.events WHERE workspace_id = '$pending' AND event = 'workspace.approved'"), 1, 'one event');
+	is(query($node, "SELECT count(*) FROM falukeys.events WHERE workspace_id = '$pending' "
+		. "AND event = 'workspace.approved'"), 1, 'one event');
 
 	@outputs = at_once(("SELECT falukeys.import_key('$workspace', 'fskt_importedbymanyimportedbymany')") x 8);
 	is(scalar(grep { $_->[0] =~ /^key_/m } @outputs), 1, 'eight sessions import one key: one does');
@@ -288,15 +314,18 @@ is(scalar(keys %distinct), 10, 'each once');
 	query($node, 'CREATE ROLE ann; CREATE ROLE ben');
 	my $shared = query($node, "SELECT falukeys.create_workspace('Two administrators', 'ann')");
 	query($node, "SELECT falukeys.add_member('$shared', 'ben', 'administrator')");
-	@outputs = at_once("SELECT falukeys.remove_member('$shared', 'ann')", "SELECT falukeys.add_member('$shared', 'ben', 'member')");
-	is(query($node, "SELECT count(*) FROM falukeys.members WHERE workspace_id = '$shared' AND role = 'administrator'"), 1, 'one administrator stays');
+	@outputs = at_once("SELECT falukeys.remove_member('$shared', 'ann')",
+		"SELECT falukeys.add_member('$shared', 'ben', 'member')");
+	is(query($node, "SELECT count(*) FROM falukeys.members WHERE workspace_id = '$shared' AND role = 'administrator'"),
+		1, 'one administrator stays');
 	is(scalar(grep { $_->[1] =~ /ERROR:\s+55000:/ } @outputs), 1, 'one of the two is refused');
 
 	my ($id) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live')"));
 	($key) = query($node, "SELECT key FROM falukeys.roll_key('$id')");
 	@outputs = at_once(("SELECT falukeys.report_compromised_key('$key')") x 6);
 	no_errors('six reports of one leak', @outputs);
-	is(query($node, "SELECT count(*) FROM falukeys.events WHERE key_id = '$id' AND event = 'key.compromised'"), 1, 'one reissue');
+	is(query($node, "SELECT count(*) FROM falukeys.events WHERE key_id = '$id' AND event = 'key.compromised'"),
+		1, 'one reissue');
 }
 
 # Rotations beside sealing and revealing: no secret is lost.
@@ -304,13 +333,16 @@ is(scalar(keys %distinct), 10, 'each once');
 {
 	my @outputs = at_once(
 		(join('; ', map { "SELECT falukeys.create_key('$workspace', 'secret', 'test', reveal => false);"
-				  . " SELECT falukeys.reveal_key(id) IS NULL FROM falukeys.keys WHERE kind = 'secret' AND mode = 'test' AND NOT imported ORDER BY id DESC LIMIT 1" } 1 .. 30)) x 3,
+				  . " SELECT falukeys.reveal_key(id) IS NULL FROM falukeys.keys WHERE kind = 'secret' "
+					. "AND mode = 'test' AND NOT imported ORDER BY id DESC LIMIT 1" } 1 .. 30)) x 3,
 		join('; ', ('SELECT falukeys.rotate_master_key()') x 15));
 
 	no_errors('rotations beside sealing and revealing', @outputs);
-	is( query($node, "SELECT count(*) - count(*) FILTER (WHERE (falukeys.verify_key(falukeys.reveal_key(id))).valid) FROM falukeys.keys WHERE kind = 'secret' AND mode = 'test' AND NOT imported"),
+	is( query($node, "SELECT count(*) - count(*) FILTER (WHERE (falukeys.verify_key(falukeys.reveal_key(id))).valid) "
+		. "FROM falukeys.keys WHERE kind = 'secret' AND mode = 'test' AND NOT imported"),
 		0, 'every test secret opens');
-	is( query($node, "SELECT count(*) FROM falukeys.sealed_secrets WHERE get_byte(seal, 1) = 1 AND substr(seal, 3, 8) <> (SELECT substr(seal, 3, 8) FROM falukeys.sealed_secrets WHERE get_byte(seal, 1) = 1 LIMIT 1)"),
+	is( query($node, "SELECT count(*) FROM falukeys.sealed_secrets WHERE get_byte(seal, 1) = 1 AND substr(seal, 3, "
+		. "8) <> (SELECT substr(seal, 3, 8) FROM falukeys.sealed_secrets WHERE get_byte(seal, 1) = 1 LIMIT 1)"),
 		0, 'and all are under one key');
 }
 
@@ -325,14 +357,16 @@ is(scalar(keys %distinct), 10, 'each once');
 	my @outputs = at_once((join('; ', "SET lock_timeout = '5s'",
 			map { ("BEGIN; SELECT falukeys.create_key('$workspace', 'secret', 'test') IS NULL",
 				'SAVEPOINT s', "SELECT falukeys.create_workspace('Concurrency $_') IS NULL", 'ROLLBACK TO s',
-				"SELECT falukeys.disable_key(max(id)) IS NULL FROM falukeys.keys WHERE xmin::text = pg_current_xact_id()::text",
+				"SELECT falukeys.disable_key(max(id)) IS NULL FROM falukeys.keys "
+					. "WHERE xmin::text = pg_current_xact_id()::text",
 				$_ % 5 ? 'COMMIT' : 'ROLLBACK') } 1 .. 20)) x 16);
 
 	no_errors('events at once', @outputs);
 	session_attempt($_, 'COMMIT') foreach @open;
 	is(query($node, "SELECT count(*) FROM falukeys.events WHERE event = 'key.created' AND id > $last"),
 		4 + 16 * 16, 'every event of who committed is there');
-	is(query($node, "SELECT count(*) FROM falukeys.events WHERE id > $last AND key_id IS NOT NULL AND key_id NOT IN (SELECT id FROM falukeys.keys)"),
+	is(query($node, "SELECT count(*) FROM falukeys.events WHERE id > $last AND key_id IS NOT NULL "
+		. "AND key_id NOT IN (SELECT id FROM falukeys.keys)"),
 		0, 'and none of who did not');
 	$_->quit foreach @open;
 }

@@ -44,8 +44,10 @@ foreach my $round (1 .. 3)
 {
 	foreach my $name (qw(ann ben))
 	{
-		$clients{$name}->query_safe("BEGIN; SELECT FROM falukeys.authenticate('$keys{$name}'); INSERT INTO message (body) VALUES ('of $name, $round'); COMMIT;");
-		is($clients{$name}->query_safe("BEGIN; SELECT FROM falukeys.authenticate('$keys{$name}'); SELECT count(*) || ' ' || bool_and(body LIKE 'of $name,%') FROM message; COMMIT;"),
+		$clients{$name}->query_safe("BEGIN; SELECT FROM falukeys.authenticate('$keys{$name}'); "
+			. "INSERT INTO message (body) VALUES ('of $name, $round'); COMMIT;");
+		is($clients{$name}->query_safe("BEGIN; SELECT FROM falukeys.authenticate('$keys{$name}'); "
+			. "SELECT count(*) || ' ' || bool_and(body LIKE 'of $name,%') FROM message; COMMIT;"),
 			"$round true", "round $round: $name sees its own rows");
 
 		# The next transaction on the connection is of the other one.

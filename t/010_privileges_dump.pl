@@ -20,18 +20,22 @@ CREATE DATABASE origin;
 SQL
 query($node, 'CREATE EXTENSION falukeys', 'origin');
 query($node, <<SQL, 'origin');
-SELECT falukeys.grant_access('checker', 'verifier'), falukeys.grant_access('runner', 'operator'), falukeys.grant_access('"Dashboard, x"', 'manager'),
+SELECT falukeys.grant_access('checker', 'verifier'), falukeys.grant_access('runner', 'operator'),
+	falukeys.grant_access('"Dashboard, x"', 'manager'),
 	falukeys.grant_access('checker_no_more', 'verifier'), falukeys.revoke_access('checker_no_more', 'verifier');
 SQL
 my $workspace = query($node, "SELECT falukeys.create_workspace('Dumped', 'ada')", 'origin');
-query($node, "SELECT falukeys.add_member('$workspace', 'group_of_dan', 'developer'), falukeys.add_member('$workspace', 'gone', 'administrator')", 'origin');
-my ($id, $key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test')", 'origin'));
+query($node, "SELECT falukeys.add_member('$workspace', 'group_of_dan', 'developer'), "
+	. "falukeys.add_member('$workspace', 'gone', 'administrator')", 'origin');
+my ($id, $key) = split(/\|/, query($node,
+	"SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test')", 'origin'));
 
 # The SQLSTATE of what someone that has logged in says
 sub said
 {
 	my ($database, $role, $sql) = @_;
-	my ($status, $output, $messages) = $node->psql($database, "\\set VERBOSITY verbose\nBEGIN; $sql; ROLLBACK", extra_params => [ '-U', $role ], on_error_stop => 0);
+	my ($status, $output, $messages) = $node->psql($database, "\\set VERBOSITY verbose\nBEGIN; $sql; ROLLBACK",
+		extra_params => [ '-U', $role ], on_error_stop => 0);
 
 	die "$role could not log in: $messages" if $status == 2;
 	return $messages =~ /ERROR:\s+([0-9A-Z]{5}):/ ? $1 : 'done';
@@ -65,7 +69,8 @@ sub check_access
 		my @refused = grep { $outcome{$_} ne 'done' } keys %outcome;
 
 		is(join(' ', sort grep { $outcome{$_} eq 'done' } keys %outcome), $allowed{$role}, "$database: what $role may");
-		is(join(' ', grep { $outcome{$_} ne ($_ =~ /^see/ ? '22012' : '42501') } @refused), '', "$database: the rest is refused to $role as a privilege");
+		is(join(' ', grep { $outcome{$_} ne ($_ =~ /^see/ ? '22012' : '42501') } @refused), '',
+			"$database: the rest is refused to $role as a privilege");
 	}
 	return;
 }
@@ -76,7 +81,8 @@ sub privileges
 
 	return query($node, <<SQL, $database);
 SELECT p.oid::regprocedure, a.grantee::regrole, a.privilege_type, a.is_grantable
-FROM pg_proc AS p, aclexplode(proacl) AS a WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) ORDER BY 1, 2, 3
+FROM pg_proc AS p, aclexplode(proacl) AS a WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[])
+ORDER BY 1, 2, 3
 SQL
 }
 
@@ -88,10 +94,12 @@ query($node, 'DROP OWNED BY gone; DROP ROLE gone');
 my $dump = $node->basedir . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-d', $node->connstr('origin'), '-f', $dump ], 'pg_dump');
 query($node, 'CREATE DATABASE restored');
-$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('restored'), '-f', $dump ], 'restored without an error');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('restored'), '-f', $dump ],
+	'restored without an error');
 check_access('restored');
 is(privileges('restored'), privileges('origin'), 'the privileges on functions are the same');
-is(query($node, "SELECT member, role FROM falukeys.members ORDER BY 1", 'restored'), "ada|administrator\ngroup_of_dan|developer", 'members are the same, but for the one that is gone');
+is(query($node, "SELECT member, role FROM falukeys.members ORDER BY 1", 'restored'),
+	"ada|administrator\ngroup_of_dan|developer", 'members are the same, but for the one that is gone');
 
 my $sql = slurp_file($dump);
 like($sql, qr/GRANT ALL ON FUNCTION falukeys\.verify_key\(.*\) TO checker/, 'the dump grants the level of a verifier');
@@ -102,7 +110,8 @@ query($node, 'DROP OWNED BY checker', $_) foreach ('origin', 'restored');
 is(said('restored', 'checker', $calls{verify}), '42501', 'DROP OWNED took the level away');
 is(privileges('restored') =~ /checker/ ? 'some' : 'none', 'none', 'with every privilege of it');
 query($node, 'DROP ROLE checker');
-is(query($node, "SELECT code FROM falukeys.verify_key('$key')", 'restored'), 'valid', 'the superuser verifies as before');
+is(query($node, "SELECT code FROM falukeys.verify_key('$key')", 'restored'), 'valid',
+	'the superuser verifies as before');
 
 # A level that was granted by hand is one, too.
 query($node, 'GRANT EXECUTE ON FUNCTION falukeys_internal.manager_access() TO group_of_dan', 'restored');
@@ -112,7 +121,8 @@ is(said('restored', 'dan', $calls{add_member}), '42501', 'and taken back by the 
 
 # Default privileges open nothing, and neither does a dump of a database that has them.
 
-my @everywhere = map { "ALTER DEFAULT PRIVILEGES GRANT ALL ON $_ TO runner WITH GRANT OPTION" } qw(TABLES SEQUENCES ROUTINES TYPES SCHEMAS);
+my @everywhere = map { "ALTER DEFAULT PRIVILEGES GRANT ALL "
+	. "ON $_ TO runner WITH GRANT OPTION" } qw(TABLES SEQUENCES ROUTINES TYPES SCHEMAS);
 
 sub all_privileges
 {
@@ -120,11 +130,16 @@ sub all_privileges
 
 	return query($node, <<SQL, $database);
 SELECT classid::regclass, pg_describe_object(classid, objid, 0), a.grantee, a.privilege_type, a.is_grantable
-FROM (SELECT 'pg_class'::regclass AS classid, oid AS objid, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) AS acl
-		FROM pg_class WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND relkind IN ('r', 'v', 'S')
-	UNION ALL SELECT 'pg_proc'::regclass, oid, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[])
-	UNION ALL SELECT 'pg_type'::regclass, oid, coalesce(typacl, acldefault('T', typowner)) FROM pg_type WHERE typnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND typcategory <> 'A'
-	UNION ALL SELECT 'pg_namespace'::regclass, oid, coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace WHERE nspname IN ('falukeys', 'falukeys_internal')) o, aclexplode(acl) a
+FROM (SELECT 'pg_class'::regclass AS classid, oid AS objid,
+	coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) AS acl
+		FROM pg_class WHERE relnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[])
+			AND relkind IN ('r', 'v', 'S')
+	UNION ALL SELECT 'pg_proc'::regclass, oid, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc
+	WHERE pronamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[])
+	UNION ALL SELECT 'pg_type'::regclass, oid, coalesce(typacl, acldefault('T', typowner)) FROM pg_type
+	WHERE typnamespace = ANY ('{falukeys,falukeys_internal}'::regnamespace[]) AND typcategory <> 'A'
+	UNION ALL SELECT 'pg_namespace'::regclass, oid, coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace
+	WHERE nspname IN ('falukeys', 'falukeys_internal')) o, aclexplode(acl) a
 ORDER BY 1, 2, 3, 4
 SQL
 }
@@ -138,16 +153,21 @@ unlike(slurp_file($dump), qr/^(?:GRANT|REVOKE) .*falukeys/m, 'its dump grants an
 query($node, join('; ', @everywhere), 'opened');
 foreach my $database ('open_restored', 'opened')
 {
-	$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database), '-f', $dump ], "$database: restored without an error");
+	$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database), '-f', $dump ],
+		"$database: restored without an error");
 	is(all_privileges($database), all_privileges('bare'), "$database: nobody has more than without");
 }
 query($node, "CREATE TABLE falukeys.of_mine (); SELECT falukeys.grant_access('checker_no_more', 'verifier')", 'open');
-$node->command_ok([ 'pg_dump', '-Fc', '-d', $node->connstr('open'), '-f', "$dump.custom" ], 'pg_dump, with a table of someone else in the schema');
+$node->command_ok([ 'pg_dump', '-Fc', '-d', $node->connstr('open'), '-f', "$dump.custom" ],
+	'pg_dump, with a table of someone else in the schema');
 foreach my $database ('open_restored', 'open')
 {
-	$node->command_ok([ 'pg_restore', '--clean', '--if-exists', '-e', '-d', $node->connstr($database), "$dump.custom" ], "$database: pg_restore --clean");
-	is(query($node, "SELECT has_function_privilege('checker_no_more', 'falukeys_internal.verifier_access()', 'EXECUTE')", $database), 't', "$database: what was granted is");
-	is(query($node, "SELECT has_table_privilege('runner', 'falukeys.keys', 'SELECT')", $database), 'f', "$database: and no more");
+	$node->command_ok([ 'pg_restore', '--clean', '--if-exists', '-e', '-d', $node->connstr($database), "$dump.custom" ],
+		"$database: pg_restore --clean");
+	is(query($node, "SELECT has_function_privilege('checker_no_more', 'falukeys_internal.verifier_access()', "
+		. "'EXECUTE')", $database), 't', "$database: what was granted is");
+	is(query($node, "SELECT has_table_privilege('runner', 'falukeys.keys', 'SELECT')", $database), 'f',
+		"$database: and no more");
 }
 
 $node->stop;

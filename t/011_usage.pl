@@ -57,17 +57,20 @@ SQL
 sub test_load
 {
 	my $transactions = 16 * 1000;
-	my @keys = ([ new_key($node, $workspace, ", permissions => '{messages}'") ], [ new_key($node, $workspace, ", networks => '{192.0.2.0/24}'") ],
+	my @keys = ([ new_key($node, $workspace, ", permissions => '{messages}'") ],
+		[ new_key($node, $workspace, ", networks => '{192.0.2.0/24}'") ],
 		[ new_key($node, $workspace) ], [ new_key($node, $workspace) ]);
 	my ($hot, $watched) = ($keys[0][1], $keys[0][0]);
 	my $ids = join(', ', map { "'$_->[0]'" } @keys);
-	my $sums = "SELECT key_id = '$watched', sum(uses), sum(denials) FROM falukeys.RELATION WHERE key_id IN ($ids) GROUP BY 1 ORDER BY 1";
+	my $sums = "SELECT key_id = '$watched', sum(uses), sum(denials) FROM falukeys.RELATION WHERE key_id IN ($ids) "
+		. "GROUP BY 1 ORDER BY 1";
 	my $watcher = session($node);
 
 	$watcher->query_until(qr/watching/, "\\echo watching\nSELECT watch_usage('$watched', 2 * $transactions);\n");
 	my $pgbench = start_pgbench($node, <<SQL, '-c', 16, '-j', 2, '-t', $transactions / 16);
 \\set other random(1, 2)
-SELECT falukeys.key_allows('$hot', 'messages.read', NULL), falukeys.key_allows('$hot', 'messages', '10.0.0.1'), falukeys.key_allows('$hot', 'payments', NULL),
+SELECT falukeys.key_allows('$hot', 'messages.read', NULL), falukeys.key_allows('$hot', 'messages', '10.0.0.1'),
+	falukeys.key_allows('$hot', 'payments', NULL),
 	falukeys.key_allows('$keys[1][1]', NULL, '192.0.2.1'), falukeys.key_allows('$keys[1][1]', NULL, '10.0.0.1');
 SELECT (falukeys.verify_key((ARRAY['$keys[2][1]', '$keys[3][1]'])[:other])).code;
 SQL
@@ -112,7 +115,8 @@ sub test_codes
 
 	foreach my $unknown ("'garbage'", 'NULL', "'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys'")
 	{
-		like(query($node, "SELECT code FROM falukeys.verify_key($unknown)"), qr/^(?:unknown|malformed)$/, "no key: $unknown");
+		like(query($node, "SELECT code FROM falukeys.verify_key($unknown)"), qr/^(?:unknown|malformed)$/,
+			"no key: $unknown");
 	}
 	is(query($node, $sum), $before, 'what is no key counts nowhere');
 	foreach my $code (sort keys %cases)
@@ -121,8 +125,10 @@ sub test_codes
 		my ($id, $key) = split(/\|/, query($node, "SELECT * FROM falukeys.$create"));
 
 		query($node, 'SELECT falukeys.' . $change =~ s/<ID>/$id/r =~ s/<KEY>/$key/r) if defined $change;
-		is(query($node, "SELECT code FROM falukeys.verify_key('$key'" . (defined $asked ? ", $asked)" : ')')), $code, "a key that is $code");
-		is(counted($node, $id), $code eq 'valid' ? '1|0' : '0|1', $code eq 'valid' ? 'counts as a use' : 'counts as a denial');
+		is(query($node, "SELECT code FROM falukeys.verify_key('$key'" . (defined $asked ? ", $asked)" : ')')), $code,
+			"a key that is $code");
+		is(counted($node, $id), $code eq 'valid' ? '1|0' : '0|1', $code eq 'valid' ? 'counts as a use'
+			: 'counts as a denial');
 	}
 	flush_changes_nothing('and so it is flushed');
 	return;
@@ -134,26 +140,32 @@ sub test_functions
 	my ($bad, $bad_key) = new_key($node, $workspace, ", networks => '{192.0.2.0/24}'");
 	my $uses = 0;
 
-	foreach my $call ("verify_key('<KEY>')", "key_allows('<KEY>', NULL, NULL)", "handle_allows(falukeys.apikey_of('<KEY>'), NULL, NULL)", "authenticate('<KEY>')",
+	foreach my $call ("verify_key('<KEY>')", "key_allows('<KEY>', NULL, NULL)",
+		"handle_allows(falukeys.apikey_of('<KEY>'), NULL, NULL)", "authenticate('<KEY>')",
 		"try_authenticate('<KEY>')", "assume_key(falukeys.apikey_of('<KEY>'))", 'authenticate_request()')
 	{
 		my $request = q(SELECT set_config('request.headers', '{"x-api-key": "<KEY>"}', false));
 
 		attempt($node, "$request; SELECT falukeys.$call" =~ s/<KEY>/$_/gr) foreach ($good_key, $bad_key);
 		$uses++;
-		is(counted($node, $good) . ' ' . counted($node, $bad), "$uses|0 0|$uses", "$call counts one use, or one denial");
+		is(counted($node, $good) . ' ' . counted($node, $bad), "$uses|0 0|$uses",
+			"$call counts one use, or one denial");
 	}
-	query($node, "SELECT falukeys.redact('$good_key'), falukeys.apikey_of('$good_key'), falukeys.reveal_key('$good'), falukeys.report_compromised_key('$bad_key')");
+	query($node, "SELECT falukeys.redact('$good_key'), falukeys.apikey_of('$good_key'), falukeys.reveal_key('$good'), "
+		. "falukeys.report_compromised_key('$bad_key')");
 	is(counted($node, $good) . ' ' . counted($node, $bad), "$uses|0 0|$uses", 'what does not verify counts nothing');
-	foreach my $transaction ('BEGIN; VERIFY; ROLLBACK', 'BEGIN; SAVEPOINT s; VERIFY; ROLLBACK TO s; COMMIT', 'BEGIN READ ONLY ISOLATION LEVEL SERIALIZABLE; VERIFY; COMMIT')
+	foreach my $transaction ('BEGIN; VERIFY; ROLLBACK', 'BEGIN; SAVEPOINT s; VERIFY; ROLLBACK TO s; COMMIT',
+		'BEGIN READ ONLY ISOLATION LEVEL SERIALIZABLE; VERIFY; COMMIT')
 	{
 		query($node, $transaction =~ s/VERIFY/SELECT falukeys.verify_key('$good_key')/r);
 		$uses++;
 		is(counted($node, $good), "$uses|0", "$transaction counts");
 	}
-	query($node, "SET falukeys.track_usage = off; SELECT falukeys.verify_key('$_'), falukeys.key_allows('$_', NULL, NULL)") foreach ($good_key, $bad_key);
+	query($node, "SET falukeys.track_usage = off; SELECT falukeys.verify_key('$_'), falukeys.key_allows('$_', NULL, "
+		. "NULL)") foreach ($good_key, $bad_key);
 	is(counted($node, $good), "$uses|0", 'with track_usage = off nothing counts');
-	is(query($node, "SELECT uses, last_used_at > now() - interval '1 minute' FROM falukeys.dashboard WHERE key_id = '$good'"), "$uses|t", 'the dashboard shows uses and the last one');
+	is(query($node, "SELECT uses, last_used_at > now() - interval '1 minute' FROM falukeys.dashboard "
+		. "WHERE key_id = '$good'"), "$uses|t", 'the dashboard shows uses and the last one');
 	flush_changes_nothing('and so it is flushed');
 	return;
 }
@@ -170,7 +182,8 @@ sub test_last
 	};
 
 	$client->('NULL', '', 'not named yet');
-	is($last->('last_used_at BETWEEN now() - interval \'1 minute\' AND now(), last_retired_at IS NULL'), 't|t', 'the last use was just now, and of no retired secret');
+	is($last->('last_used_at BETWEEN now() - interval \'1 minute\' AND now(), last_retired_at IS NULL'), 't|t',
+		'the last use was just now, and of no retired secret');
 	$client->("'192.0.2.7'", '192.0.2.7', 'named');
 	wait_for_flush($node);
 	$client->('NULL', '192.0.2.7', 'then not named');
@@ -178,7 +191,8 @@ sub test_last
 	wait_for_flush($node);
 	my $used_at = $last->('last_used_at');
 	query($node, "SELECT falukeys.verify_key('$key', client => '192.0.2.9', mode => 'live')");
-	is($last->('last_client, last_used_at'), "2001:db8::1|$used_at", 'a denial changes neither last client nor last use');
+	is($last->('last_client, last_used_at'), "2001:db8::1|$used_at",
+		'a denial changes neither last client nor last use');
 	verify($node, $key, 1);
 	is($last->("last_client, last_used_at > '$used_at'"), '2001:db8::1|t', 'a use without a client changes the latter');
 
@@ -206,28 +220,41 @@ sub test_access
 	my $session = session($node);
 
 	query($node, <<SQL);
-CREATE ROLE developer; CREATE ROLE member; CREATE ROLE developer_of_another; CREATE ROLE stranger; CREATE ROLE operator; CREATE ROLE manager; CREATE ROLE verifier;
-SELECT falukeys.add_member('$workspace', 'developer', 'developer'), falukeys.add_member('$workspace', 'member', 'member'), falukeys.add_member('$other', 'developer_of_another', 'developer');
-SELECT falukeys.grant_access('operator', 'operator'), falukeys.grant_access('manager', 'manager'), falukeys.grant_access('verifier', 'verifier');
+CREATE ROLE developer; CREATE ROLE member; CREATE ROLE developer_of_another; CREATE ROLE stranger; CREATE ROLE operator;
+CREATE ROLE manager; CREATE ROLE verifier;
+SELECT falukeys.add_member('$workspace', 'developer', 'developer'),
+	falukeys.add_member('$workspace', 'member', 'member'),
+	falukeys.add_member('$other', 'developer_of_another', 'developer');
+SELECT falukeys.grant_access('operator', 'operator'), falukeys.grant_access('manager', 'manager'),
+	falukeys.grant_access('verifier', 'verifier');
 SQL
 	# A flush finds no way in.
 	session_attempt($session, 'BEGIN; LOCK TABLE falukeys.key_usage IN SHARE MODE');
 	verify($node, $key, 3);
 	my $superuser = query($node, 'SELECT current_user');
 
-	foreach my $role ('developer', 'operator', 'manager', $superuser, 'member', 'developer_of_another', 'stranger', 'verifier')
+	foreach my $role ('developer', 'operator', 'manager', $superuser, 'member', 'developer_of_another',
+		'stranger', 'verifier')
 	{
 		my $sees = grep { $role eq $_ } ('developer', 'operator', 'manager', $superuser);
-		my $workspaces = { developer => 1, developer_of_another => 1 }->{$role} // ($sees ? query($node, 'SELECT count(*) FROM falukeys.workspaces') : 0);
+		my $workspaces = { developer => 1, developer_of_another => 1 }->{$role}
+			// ($sees ? query($node, 'SELECT count(*) FROM falukeys.workspaces') : 0);
 
-		is(query($node, "SET ROLE \"$role\"; SELECT * FROM falukeys_internal.unflushed_usage('$id')") =~ s/\|2.*//r, $sees ? '3|0' : '||||', "$role: unflushed_usage " . ($sees ? 'answers' : 'answers NULLs'));
-		is(query($node, "SET ROLE \"$role\"; SELECT count(*) FROM falukeys.usage WHERE key_id = '$id'"), $sees ? 1 : 0, "$role: so does the view usage");
-		is(query($node, "SET ROLE \"$role\"; SELECT count(DISTINCT workspace_id) FROM falukeys.usage"), $workspaces, "$role: with $workspaces workspaces in it");
+		is(query($node, "SET ROLE \"$role\"; SELECT * FROM falukeys_internal.unflushed_usage('$id')") =~ s/\|2.*//r,
+			$sees ? '3|0' : '||||', "$role: unflushed_usage " . ($sees ? 'answers' : 'answers NULLs'));
+		is(query($node, "SET ROLE \"$role\"; SELECT count(*) FROM falukeys.usage WHERE key_id = '$id'"), $sees ? 1 : 0,
+			"$role: so does the view usage");
+		is(query($node, "SET ROLE \"$role\"; SELECT count(DISTINCT workspace_id) FROM falukeys.usage"), $workspaces,
+			"$role: with $workspaces workspaces in it");
 	}
-	is(query($node, "SELECT * FROM falukeys_internal.unflushed_usage('key_000000000000000000000000000'), falukeys_internal.unflushed_usage('no id') AS n, falukeys_internal.unflushed_usage(NULL) AS o"), '|' x 14, 'NULLs too where there is no key');
+	is(query($node, "SELECT * FROM falukeys_internal.unflushed_usage('key_000000000000000000000000000'), "
+			. "falukeys_internal.unflushed_usage('no id') AS n, falukeys_internal.unflushed_usage(NULL) AS o"),
+				'|' x 14,
+		'NULLs too where there is no key');
 	session_attempt($session, 'COMMIT');
 	wait_for_flush($node);
-	is(query($node, "SET ROLE developer; SELECT uses, denials FROM falukeys_internal.unflushed_usage('$id')"), '0|0', 'nothing is unflushed once it is flushed');
+	is(query($node, "SET ROLE developer; SELECT uses, denials FROM falukeys_internal.unflushed_usage('$id')"), '0|0',
+		'nothing is unflushed once it is flushed');
 	$session->quit;
 	return;
 }
@@ -252,14 +279,17 @@ sub test_creation
 
 	foreach my $end ('COMMIT', 'ROLLBACK')
 	{
-		my ($id, $key) = split(/\|/, (session_attempt($session, "BEGIN; SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test')"))[2]);
+		my ($id, $key) = split(/\|/, (session_attempt($session,
+			"BEGIN; SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test')"))[2]);
 
-		is((session_attempt($session, "SELECT code FROM falukeys.verify_key('$key')"))[2], 'valid', "$end: a key is verified by the transaction that creates it");
+		is((session_attempt($session, "SELECT code FROM falukeys.verify_key('$key')"))[2], 'valid',
+			"$end: a key is verified by the transaction that creates it");
 		several_flushes();
 		is(flushed($node, $id), '', "$end: flushes leave it alone");
 		session_attempt($session, $end);
 		several_flushes();
-		is(flushed($node, $id), $end eq 'COMMIT' ? '1|0' : '', "$end: after it, its count is " . ($end eq 'COMMIT' ? 'flushed' : 'not'));
+		is(flushed($node, $id), $end eq 'COMMIT' ? '1|0' : '',
+			"$end: after it, its count is " . ($end eq 'COMMIT' ? 'flushed' : 'not'));
 	}
 	$session->quit;
 	return;
@@ -287,7 +317,9 @@ sub test_old_snapshot
 sub test_locks
 {
 	my ($id, $key) = new_key($node, $workspace);
-	my ($ended, $ended_key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_temporary_key('$workspace', 'test', '{one}', ttl => '1 millisecond')"));
+	my ($ended, $ended_key) = split(/\|/,
+		query($node, "SELECT * FROM falukeys.create_temporary_key('$workspace', 'test', '{one}', "
+			. "ttl => '1 millisecond')"));
 	my $workers = worker_pids($node);
 	my $session = session($node);
 	my $uses = 0;
@@ -295,19 +327,28 @@ sub test_locks
 	$node->poll_query_until('postgres', "SELECT code = 'expired' FROM falukeys.verify_key('$ended_key')") or die;
 	wait_for_flush($node);
 	like(flushed($node, $ended), qr/^0\|[1-9]/, 'denials of an expired key were flushed');
-	foreach my $work ('LOCK TABLE falukeys.key_usage', 'LOCK TABLE falukeys.keys', 'UPDATE falukeys.key_usage SET uses = uses', "SELECT falukeys.purge_keys('0')")
+	foreach my $work ('LOCK TABLE falukeys.key_usage', 'LOCK TABLE falukeys.keys',
+		'UPDATE falukeys.key_usage SET uses = uses', "SELECT falukeys.purge_keys('0')")
 	{
 		my $name = $work =~ s/falukeys\.//r;
 
 		$uses += 5;
 		session_attempt($session, "BEGIN; $work");
-		if ($work =~ /keys$/) { session_attempt($session, "SELECT falukeys.verify_key('$key') FROM generate_series(1, 5)"); }
-		else { query($node, "SET statement_timeout = '60s'; SELECT falukeys.verify_key('$key'), falukeys.verify_key('$ended_key') FROM generate_series(1, 5)"); }
+		if ($work =~ /keys$/)
+		{
+			session_attempt($session, "SELECT falukeys.verify_key('$key') FROM generate_series(1, 5)");
+		}
+		else
+		{
+			query($node, "SET statement_timeout = '60s'; SELECT falukeys.verify_key('$key'), "
+				. "falukeys.verify_key('$ended_key') FROM generate_series(1, 5)");
+		}
 		# Several flushes are tried.
 		sleep(0.5);
 		session_attempt($session, 'COMMIT');
 		is(counted($node, $id), "$uses|0", "$name: all is counted");
-		ok($node->poll_query_until('postgres', "SELECT uses = $uses FROM falukeys.key_usage WHERE key_id = '$id'"), "$name: and flushed after it");
+		ok($node->poll_query_until('postgres', "SELECT uses = $uses FROM falukeys.key_usage WHERE key_id = '$id'"),
+			"$name: and flushed after it");
 	}
 	wait_for_flush($node);
 	is(flushed($node, $ended), '', 'a purged key has no usage');

@@ -23,6 +23,7 @@ my @shown = grep { $_ ne '' } split(/\n/, $output);
 is_deeply(\@shown, [ 't', 'test|Hello from Acme', 't', '0', 't', 'Hello from Acme', '0' ],
 	'each workspace sees its own rows, who may only read deletes none, and no one sees none');
 is(query($node, 'SELECT count(*) FROM messages'), '1', 'the row is there');
-is(query($node, "SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE relname = 'messages'"), 't', 'row security is forced');
+is(query($node, "SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE relname = 'messages'"), 't',
+	'row security is forced');
 $node->stop;
 done_testing();

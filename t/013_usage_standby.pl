@@ -12,11 +12,13 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use UsageTest;
 
-my $primary = counting_server('primary', "max_connections = 30\nmax_prepared_transactions = 1\n", init => { allows_streaming => 1 });
+my $primary = counting_server('primary', "max_connections = 30\nmax_prepared_transactions = 1\n",
+	init => { allows_streaming => 1 });
 my $workspace = new_workspace($primary, 'Standby');
 my ($id, $key) = new_key($primary, $workspace);
 my ($other, $other_key) = new_key($primary, $workspace);
-query($primary, "CREATE TABLE crowd AS SELECT k.* FROM generate_series(1, 300) AS n, falukeys.create_key('$workspace', 'secret', 'test', n::text) AS k");
+query($primary, "CREATE TABLE crowd AS SELECT k.* FROM generate_series(1, 300) AS n, "
+	. "falukeys.create_key('$workspace', 'secret', 'test', n::text) AS k");
 my $crowd = 'SELECT code, count(*) FROM crowd, LATERAL falukeys.verify_key(key) GROUP BY 1';
 
 $primary->backup('base');
@@ -46,7 +48,9 @@ sub launcher_idles
 	my ($name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	return is(query($standby, "SELECT string_agg(backend_type, ', ') FROM pg_stat_activity WHERE backend_type LIKE 'falukeys%'"), 'falukeys usage launcher', $name);
+	return is(query($standby,
+			"SELECT string_agg(backend_type, ', ') FROM pg_stat_activity WHERE backend_type LIKE 'falukeys%'"),
+		'falukeys usage launcher', $name);
 }
 
 sub test_counting
@@ -59,20 +63,27 @@ sub test_counting
 	query($standby, "SELECT falukeys.verify_key('$key', mode => 'live')");
 	standby_is('7|1', '3|0', 'what the standby verified is on top of it');
 	is(pending($standby, $id), '4|1', 'not flushed');
-	is(query($standby, "SELECT last_client FROM falukeys.usage WHERE key_id = '$id'"), '192.0.2.1', 'the last client is the one that the primary knows');
+	is(query($standby, "SELECT last_client FROM falukeys.usage WHERE key_id = '$id'"), '192.0.2.1',
+		'the last client is the one that the primary knows');
 	query($standby, "SELECT falukeys.verify_key('$key', client => '192.0.2.2')");
-	is(query($standby, "SELECT last_client, last_used_at > (SELECT last_used_at FROM falukeys.key_usage WHERE key_id = '$id') FROM falukeys.usage WHERE key_id = '$id'"),
+	is(query($standby, "SELECT last_client, last_used_at > (SELECT last_used_at FROM falukeys.key_usage "
+		. "WHERE key_id = '$id') FROM falukeys.usage WHERE key_id = '$id'"),
 		'192.0.2.2|t', 'then the one that the standby knows');
-	is(query($standby, "SELECT uses, last_used_at > (SELECT last_used_at FROM falukeys.key_usage WHERE key_id = '$id') FROM falukeys.dashboard WHERE key_id = '$id'"),
+	is(query($standby, "SELECT uses, last_used_at > (SELECT last_used_at FROM falukeys.key_usage WHERE key_id = '$id') "
+		. "FROM falukeys.dashboard WHERE key_id = '$id'"),
 		'8|t', 'and so in the dashboard');
 
 	query($primary, "SELECT falukeys.roll_key('$other', '1 hour')");
 	replayed();
 	is_code($standby, $other_key, 'valid', 'a retired secret is presented there');
-	is(query($standby, "SELECT uses, last_retired_at IS NOT NULL FROM falukeys.usage WHERE key_id = '$other'"), '1|t', 'which is known there');
-	is(query($primary, "SELECT uses, last_retired_at IS NOT NULL FROM falukeys.usage WHERE key_id = '$other'"), '0|f', 'and not on the primary');
+	is(query($standby, "SELECT uses, last_retired_at IS NOT NULL FROM falukeys.usage WHERE key_id = '$other'"), '1|t',
+		'which is known there');
+	is(query($primary, "SELECT uses, last_retired_at IS NOT NULL FROM falukeys.usage WHERE key_id = '$other'"), '0|f',
+		'and not on the primary');
 
-	my $stale = query($standby, "SET falukeys.max_standby_lag = '1ms'; SELECT pg_sleep(0.1); SELECT v.code FROM generate_series(1, 5), falukeys.verify_key('$key') AS v");
+	my $stale = query($standby,
+		"SET falukeys.max_standby_lag = '1ms'; SELECT pg_sleep(0.1); SELECT v.code FROM generate_series(1, 5), "
+		. "falukeys.verify_key('$key') AS v");
 	like($stale, qr/stale_standby/, 'a standby may be too stale to verify');
 	my $valid = 8 + (() = $stale =~ /valid/g);
 	verify($primary, $key, 10);
@@ -117,13 +128,15 @@ sub test_crowd
 {
 	my $uses = sum_of($standby, 'usage');
 
-	is(query($standby, "SET statement_timeout = '60s'; $crowd"), 'valid|300', 'with counters for 32 keys on the standby, 300 verify');
+	is(query($standby, "SET statement_timeout = '60s'; $crowd"), 'valid|300',
+		'with counters for 32 keys on the standby, 300 verify');
 	cmp_ok(sum_of($standby, 'usage'), '<', $uses + 300, 'not all is counted');
 	my ($last_id, $last_key) = new_key($primary, $workspace);
 	replayed();
 	verify($standby, $last_key, 20);
 	is(counted($standby, $last_id), '20|0', 'those used last are');
-	cmp_ok(query($standby, 'SELECT count(*) FROM falukeys.usage AS u, falukeys_internal.unflushed_usage(u.key_id) AS m WHERE m.uses > 0'), '<=', 32, 'as many as there is room for');
+	cmp_ok(query($standby, 'SELECT count(*) FROM falukeys.usage AS u, falukeys_internal.unflushed_usage(u.key_id) AS m '
+		. 'WHERE m.uses > 0'), '<=', 32, 'as many as there is room for');
 	ok($standby->wait_for_log(qr/verifications are not in the usage/), 'and the log says so');
 	return;
 }
@@ -137,7 +150,8 @@ sub test_promotion
 	launcher_idles('the launcher has still started no worker');
 	$standby->promote;
 	wait_for_flush($standby);
-	is(query($standby, "$usage falukeys.key_usage ORDER BY key_id"), $before, 'once promoted, it flushes what it counted');
+	is(query($standby, "$usage falukeys.key_usage ORDER BY key_id"), $before,
+		'once promoted, it flushes what it counted');
 	cmp_ok(sum_of($standby, 'key_usage'), '>=', $flushed + 20, 'which was something');
 	wait_for_worker($standby, 'postgres');
 	$flushed = sum_of($standby, 'key_usage');

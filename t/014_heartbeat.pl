@@ -49,7 +49,8 @@ becomes('stale_standby', 'without the heartbeat the standby is stale');
 configure($primary, 'falukeys.max_standby_lag' => '3s');
 becomes('valid', 'with it, it is not');
 
-query($primary, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'falukeys usage launcher'");
+query($primary, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+	. "WHERE backend_type = 'falukeys usage launcher'");
 sleep(4);
 becomes('valid', 'the heartbeat goes on when its process has been ended');
 

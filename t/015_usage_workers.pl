@@ -31,12 +31,14 @@ sub verify_more
 sub test_ended
 {
 	my $transactions = 8 * 500;
-	my $pgbench = start_pgbench($node, "SELECT falukeys.key_allows('$key', NULL, NULL);\n", '-c', 8, '-t', $transactions / 8, '-R', 800);
+	my $pgbench = start_pgbench($node, "SELECT falukeys.key_allows('$key', NULL, NULL);\n", '-c', 8, '-t',
+		$transactions / 8, '-R', 800);
 	my %ended;
 
 	while ($pgbench->{run}->pumpable)
 	{
-		my $pids = query($node, "SELECT backend_type, pid FROM pg_stat_activity WHERE backend_type LIKE 'falukeys usage %' AND pg_terminate_backend(pid)");
+		my $pids = query($node, "SELECT backend_type, pid FROM pg_stat_activity "
+			. "WHERE backend_type LIKE 'falukeys usage %' AND pg_terminate_backend(pid)");
 
 		$ended{$1}{$2} = 1 while $pids =~ /(\w+)\|(\d+)/g;
 		# It may have ended just now.
@@ -44,7 +46,8 @@ sub test_ended
 		sleep(0.2);
 	}
 	finish_pgbench($pgbench, $transactions);
-	cmp_ok(scalar(keys %{ $ended{$_} }), '>=', 2, "the $_ was ended several times during it") foreach ('launcher', 'worker');
+	cmp_ok(scalar(keys %{ $ended{$_} }), '>=', 2, "the $_ was ended several times during it")
+		foreach ('launcher', 'worker');
 	$uses += $transactions;
 	is(counted($node, $id), "$uses|0", 'nothing is lost or counted twice');
 	wait_for_flush($node);
@@ -74,7 +77,8 @@ sub start_preloading
 sub test_restart
 {
 	my ($mode) = @_;
-	my $usage = "SELECT uses, denials, last_used_at, last_client, last_retired_at FROM falukeys.usage WHERE key_id = '$id'";
+	my $usage = "SELECT uses, denials, last_used_at, last_client, last_retired_at FROM falukeys.usage "
+		. "WHERE key_id = '$id'";
 
 	# A worker flushes as soon as it is there, and from then on once an hour.
 	verify_more(1);
@@ -83,7 +87,8 @@ sub test_restart
 	verify_more(2);
 	query($node, "SELECT falukeys.key_allows('$key', NULL, '192.0.2.3')");
 	$uses++;
-	is(flushed($node, $id) . ' ' . pending($node, $id) . ' ' . counted($node, $id), $uses - 3 . "|0 3|0 $uses|0", "stop $mode: before it, some is not flushed");
+	is(flushed($node, $id) . ' ' . pending($node, $id) . ' ' . counted($node, $id), $uses - 3 . "|0 3|0 $uses|0",
+		"stop $mode: before it, some is not flushed");
 	my $before = query($node, $usage);
 
 	$node->stop($mode);
@@ -95,7 +100,8 @@ sub test_restart
 	is(query($node, "SELECT * FROM falukeys_internal.unflushed_usage('$id')"), '||||', 'and unflushed_usage is NULL');
 	is(query($node, $usage), $before, 'nothing is counted');
 	is(query($node, "SELECT uses FROM falukeys.dashboard WHERE key_id = '$id'"), $uses, 'the dashboard shows what was');
-	is(query($node, "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'falukeys%'"), 0, 'and no process of ours is there');
+	is(query($node, "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'falukeys%'"), 0,
+		'and no process of ours is there');
 	$node->stop;
 	start_preloading('falukeys');
 	is(query($node, $usage), $before, 'the same with preloading again');
@@ -109,7 +115,8 @@ sub test_kept
 	verify_more(4);
 	query($node, "SELECT falukeys.verify_key('$key', client => '192.0.2.9')");
 	$uses++;
-	my $usage = "SELECT uses, denials, last_used_at, last_client, last_retired_at FROM falukeys.usage WHERE key_id = '$id'";
+	my $usage = "SELECT uses, denials, last_used_at, last_client, last_retired_at FROM falukeys.usage "
+		. "WHERE key_id = '$id'";
 	my $before = query($node, $usage);
 
 	is(flushed($node, $id), $uses - 5 . '|0', 'a lock keeps counts from being flushed');
@@ -152,10 +159,12 @@ sub test_crash
 	# Its commit takes all before it to the disk.
 	query($node, 'CREATE TABLE crash (); DROP TABLE crash');
 	my $flushed = $uses;
-	my $pgbench = start_pgbench($node, "SELECT falukeys.key_allows('$key', NULL, NULL);\n", '-c', 2, '-t', 5000, '-R', 1000);
+	my $pgbench = start_pgbench($node, "SELECT falukeys.key_allows('$key', NULL, NULL);\n", '-c', 2, '-t',
+		5000, '-R', 1000);
 
 	# In the midst of it
-	$node->poll_query_until('postgres', "SELECT uses > $flushed + 200 FROM falukeys.key_usage WHERE key_id = '$id'") or die;
+	$node->poll_query_until('postgres', "SELECT uses > $flushed + 200 FROM falukeys.key_usage WHERE key_id = '$id'")
+		or die;
 	$crash->();
 	eval { $pgbench->{run}->finish };
 	my ($processed) = slurp_file($pgbench->{output}) =~ /actually processed: (\d+)/;
@@ -211,18 +220,23 @@ sub test_databases
 	wait_for_flush($node, $_) foreach ('one', 'two');
 	is(flushed($node, $one, 'one') . ' ' . flushed($node, $two, 'two'), '3|0 4|0', 'two databases are flushed');
 	wait_for_worker($node, $_) foreach ('one', 'two');
-	is(query($node, "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'falukeys usage %' AND datname = 'without'"), 0, 'one without the extension has no worker');
+	is(query($node, "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'falukeys usage %' "
+		. "AND datname = 'without'"), 0, 'one without the extension has no worker');
 
-	query($node, "SET lock_timeout = '5s'; BEGIN; SELECT falukeys.verify_key('$one_key'); DROP EXTENSION falukeys; COMMIT; CREATE EXTENSION falukeys", 'one');
+	query($node, "SET lock_timeout = '5s'; BEGIN; SELECT falukeys.verify_key('$one_key'); DROP EXTENSION falukeys; "
+		. "COMMIT; CREATE EXTENSION falukeys", 'one');
 	($one, $one_key) = key_in($node, 'one', 2);
 	wait_for_flush($node, 'one');
 	is(flushed($node, $one, 'one'), '2|0', 'an extension dropped with counts pending, and created again, counts anew');
 
 	# Counts of a key that is never committed stay, and no worker can flush them.
-	my (undef, undef, $code) = attempt($node, "BEGIN; SELECT v.code FROM falukeys.create_key((SELECT min(id) FROM falukeys.workspaces), 'secret', 'test') AS k, falukeys.verify_key(k.key) AS v; ROLLBACK", 'one');
+	my (undef, undef, $code) = attempt($node,
+		"BEGIN; SELECT v.code FROM falukeys.create_key((SELECT min(id) FROM falukeys.workspaces), 'secret', 'test') "
+		. "AS k, falukeys.verify_key(k.key) AS v; ROLLBACK", 'one');
 	is($code, 'valid', 'a key is verified, and not committed');
 
-	foreach my $case ([ 'two', 'CREATE DATABASE three TEMPLATE two' ], [ 'two', 'ALTER DATABASE two RENAME TO second' ], [ 'one', 'DROP DATABASE one' ])
+	foreach my $case ([ 'two', 'CREATE DATABASE three TEMPLATE two' ], [ 'two', 'ALTER DATABASE two RENAME TO second' ],
+		[ 'one', 'DROP DATABASE one' ])
 	{
 		my ($database, $statement) = @$case;
 
@@ -233,8 +247,10 @@ sub test_databases
 	verify($node, $two_key, 2, 'three');
 	verify($node, $two_key, 3, 'second');
 	wait_for_flush($node, $_) foreach ('three', 'second');
-	is(flushed($node, $two, 'three') . ' ' . flushed($node, $two, 'second'), '7|0 9|0', 'in the copy and in the renamed one counting goes on');
-	is(query($node, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'falukeys usage worker' AND datname IS NULL"), 0, 'no worker is left without a database');
+	is(flushed($node, $two, 'three') . ' ' . flushed($node, $two, 'second'), '7|0 9|0',
+		'in the copy and in the renamed one counting goes on');
+	is(query($node, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'falukeys usage worker' "
+		. "AND datname IS NULL"), 0, 'no worker is left without a database');
 	return;
 }
 
@@ -243,10 +259,13 @@ sub test_settings
 	my ($id, $key) = new_database($node, 'strict', 1);
 
 	wait_for_flush($node, 'strict');
-	query($node, "ALTER DATABASE strict SET $_") foreach ('default_transaction_read_only = on', 'default_transaction_isolation = serializable', 'search_path = nowhere', "lock_timeout = '1ms'");
+	query($node, "ALTER DATABASE strict SET $_")
+		foreach ('default_transaction_read_only = on', 'default_transaction_isolation = serializable',
+			'search_path = nowhere', "lock_timeout = '1ms'");
 	wait_for_worker($node, 'strict');
 	my $pids = worker_pids($node);
-	query($node, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'falukeys usage worker' AND datname = 'strict'");
+	query($node, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+		. "WHERE backend_type = 'falukeys usage worker' AND datname = 'strict'");
 	verify($node, $key, 2, 'strict');
 	wait_for_worker($node, 'strict');
 	isnt(worker_pids($node), $pids, 'a new worker starts with the settings of its database');
@@ -277,7 +296,8 @@ sub test_crowd
 	my $few = counting_server('few', "falukeys.max_tracked_keys = 32\nmax_worker_processes = 3\n");
 	my $workspace = new_workspace($few, 'Crowd');
 
-	query($few, "CREATE TABLE crowd AS SELECT n, k.key FROM generate_series(0, 1999) AS n, falukeys.create_key('$workspace', 'secret', 'test', n::text) AS k; CREATE UNIQUE INDEX ON crowd (n)");
+	query($few, "CREATE TABLE crowd AS SELECT n, k.key FROM generate_series(0, 1999) AS n, "
+		. "falukeys.create_key('$workspace', 'secret', 'test', n::text) AS k; CREATE UNIQUE INDEX ON crowd (n)");
 	# Each client goes through all of them, twice.
 	finish_pgbench(start_pgbench($few, <<SQL, '-c', 4, '-t', 4000, '-D', 'n=0'), 16000);
 \\set n :n + 1
@@ -286,8 +306,10 @@ SELECT (falukeys.verify_key(key)).code FROM crowd WHERE n = :other;
 SQL
 	is(sum_of($few, 'usage'), 16000, 'with counters for 32 keys, 2000 are counted');
 	wait_for_flush($few);
-	is(query($few, 'SELECT uses, denials, count(*) FROM falukeys.key_usage GROUP BY 1, 2'), '8|0|2000', 'and flushed, each exactly');
-	ok(!$few->log_contains(qr/there is no room for a worker|for want of memory/), 'one database has its worker, and nothing was lost');
+	is(query($few, 'SELECT uses, denials, count(*) FROM falukeys.key_usage GROUP BY 1, 2'), '8|0|2000',
+		'and flushed, each exactly');
+	ok(!$few->log_contains(qr/there is no room for a worker|for want of memory/),
+		'one database has its worker, and nothing was lost');
 
 	my @databases = map { "d$_" } (1 .. 4);
 	my %new = map { $_ => [ new_database($few, $_, 1) ] } @databases;
@@ -305,7 +327,8 @@ SQL
 	}
 	is(join(' ', sort keys %waiting), '', 'more databases than places for workers: each is flushed');
 	wait_for_flush($few, $_) foreach @databases;
-	is(join(' ', map { flushed($few, $new{$_}[0], $_) } @databases), join(' ', map { "$verified{$_}|0" } @databases), 'and exactly');
+	is(join(' ', map { flushed($few, $new{$_}[0], $_) } @databases),
+		join(' ', map { "$verified{$_}|0" } @databases), 'and exactly');
 	ok($few->log_contains(qr/there is no room for a worker/), 'they took turns');
 	no_complaints($few, 'and no worker has complained');
 	$few->stop;

@@ -44,8 +44,10 @@ sub all_opens
 		seal_one($database) if @{ $waiting{$database} } < 2;
 		my $id = shift @{ $waiting{$database} };
 
-		like(query($node, "SELECT falukeys.reveal_key('$id')", $database), $live_key, "$name: a live secret opens in $database");
-		is( query($node, "SELECT count(*) FILTER (WHERE falukeys.reveal_key(id) IS NULL) FROM falukeys.keys WHERE kind = 'secret' AND mode = 'test'", $database),
+		like(query($node, "SELECT falukeys.reveal_key('$id')", $database), $live_key,
+			"$name: a live secret opens in $database");
+		is( query($node, "SELECT count(*) FILTER (WHERE falukeys.reveal_key(id) IS NULL) FROM falukeys.keys "
+			. "WHERE kind = 'secret' AND mode = 'test'", $database),
 			0, "$name: test secrets open in $database");
 	}
 	return;
@@ -73,7 +75,8 @@ is(scalar(lines_of()), 1, 'one master key for all');
 
 my ($old) = lines_of();
 my $messages = rotate('first');
-like($messages, qr/NOTICE.*old master keys are still needed.*"second", "third".*HINT.*rotate_master_key/s, 'the first one names the others');
+like($messages, qr/NOTICE.*old master keys are still needed.*"second", "third".*HINT.*rotate_master_key/s,
+	'the first one names the others');
 unlike($messages, qr/postgres|template/, 'and not those without the extension');
 is((lines_of())[1], $old, 'the old key stays');
 my ($new) = lines_of();
@@ -164,7 +167,8 @@ rotate('copied');
 rotate('third');
 is((lines_of())[1], $old, 'the old key stays for who cannot be rotated');
 query($node, 'ALTER DATABASE closed ALLOW_CONNECTIONS true');
-is(query($node, "SELECT count(*) FILTER (WHERE falukeys.reveal_key(id) IS NULL) FROM falukeys.keys WHERE kind = 'secret' AND mode = 'test'", 'closed'),
+is(query($node, "SELECT count(*) FILTER (WHERE falukeys.reveal_key(id) IS NULL) FROM falukeys.keys "
+	. "WHERE kind = 'secret' AND mode = 'test'", 'closed'),
 	0, 'and opens its secrets');
 rotate('closed');
 is(scalar(lines_of()), 1, 'until it is rotated');
@@ -188,7 +192,10 @@ is(scalar(lines_of()), 1, 'until it is dropped');
 query($node, "CREATE TABLE kept AS SELECT * FROM falukeys.sealed_secrets WHERE get_byte(seal, 1) = 1 LIMIT 1", 'third');
 rotate($_) foreach @databases;
 append_to_file($file, "$old\n");
-query($node, 'ALTER TABLE falukeys.sealed_secrets DISABLE TRIGGER keep; DELETE FROM falukeys.sealed_secrets s USING kept k WHERE k.secret OPERATOR(falukeys.=) s.secret; ALTER TABLE falukeys.sealed_secrets ENABLE TRIGGER keep; INSERT INTO falukeys.sealed_secrets SELECT * FROM kept', 'third');
+query($node, 'ALTER TABLE falukeys.sealed_secrets DISABLE TRIGGER keep; DELETE '
+	. 'FROM falukeys.sealed_secrets s USING kept k WHERE k.secret OPERATOR(falukeys.=) s.secret; '
+	. 'ALTER TABLE falukeys.sealed_secrets ENABLE TRIGGER keep; INSERT INTO falukeys.sealed_secrets SELECT * FROM kept',
+	'third');
 rotate($_) foreach ('first', 'second');
 ok((grep { $_ eq $old } lines_of()), 'its key stays');
 rotate('third');
@@ -200,7 +207,8 @@ foreach my $rewrite (
 	'CLUSTER falukeys.sealed_secrets USING sealed_secrets_pkey',
 	'DROP EXTENSION falukeys; CREATE EXTENSION falukeys')
 {
-	refused($node, "BEGIN; $rewrite; SELECT falukeys.rotate_master_key(); ROLLBACK;", '55000', qr/made or rewrote/, "refused after $rewrite", 'first');
+	refused($node, "BEGIN; $rewrite; SELECT falukeys.rotate_master_key(); ROLLBACK;", '55000', qr/made or rewrote/,
+		"refused after $rewrite", 'first');
 }
 all_opens('rewritten', @databases);
 
@@ -210,7 +218,8 @@ rotate('first') foreach 1 .. 62;
 is(scalar(lines_of()), 63, 'rotations of one database only');
 rotate('first');
 is(scalar(lines_of()), 64, 'until the file is full');
-refused($node, 'SELECT falukeys.rotate_master_key()', '55000', qr/is full.*DETAIL.*"second", "third".*HINT.*rotate_master_key/s,
+refused($node, 'SELECT falukeys.rotate_master_key()', '55000',
+	qr/is full.*DETAIL.*"second", "third".*HINT.*rotate_master_key/s,
 	'a full one is refused, and what to do is said', 'first');
 is(scalar(lines_of()), 64, 'no key is lost');
 all_opens('full', @databases);

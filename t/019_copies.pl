@@ -29,7 +29,9 @@ sub run_for
 
 sub oid_of { return query($node, "SELECT oid FROM pg_database WHERE datname = '$_[0]'"); }
 
-sub notes { return query($node, "SELECT count(*) FROM pg_shdepend WHERE deptype NOT IN ('o', 'a', 'r', 't')" . ($_[0] || '')); }
+sub notes {
+	return query($node, "SELECT count(*) FROM pg_shdepend WHERE deptype NOT IN ('o', 'a', 'r', 't')" . ($_[0] || ''));
+}
 
 sub stays_closed
 {
@@ -117,7 +119,9 @@ foreach my $strategy ('wal_log', 'file_copy')
 	my @sessions = map { session($node, 'origin') } 1 .. 4;
 	foreach my $session (@sessions)
 	{
-		$session->query_until(qr/sent/, "\\echo sent\nSELECT id FROM falukeys.create_key('$workspace', 'secret', 'live', reveal => false) AS k, pg_sleep(0.2);\n");
+		$session->query_until(qr/sent/,
+			"\\echo sent\nSELECT id FROM falukeys.create_key('$workspace', 'secret', 'live', reveal => false) AS k, "
+			. "pg_sleep(0.2);\n");
 	}
 	session_attempt($_, 'SELECT 1') foreach @sessions;
 	$_->quit foreach @sessions;
@@ -160,15 +164,18 @@ foreach my $statement (
 
 	is($sqlstate, '00000', $statement) or diag $messages;
 }
-refused($node, 'DROP ROLE staying', '2BP01', qr/^(?!.*unrecognized).*owner of database/s, 'DROP ROLE lists what depends on it, and no token');
+refused($node, 'DROP ROLE staying', '2BP01', qr/^(?!.*unrecognized).*owner of database/s,
+	'DROP ROLE lists what depends on it, and no token');
 opens('origin', $id, 'it still opens');
 query($node, 'ALTER DATABASE origin OWNER TO CURRENT_USER; DROP ROLE staying;');
 
 # Dropping the extension, and making it again, makes another token.
-my $token = query($node, "SELECT string_agg(refobjid::text, ' ' ORDER BY objsubid) FROM pg_shdepend WHERE objid = " . oid_of('origin') . " AND deptype = 'f'");
+my $token = query($node, "SELECT string_agg(refobjid::text, ' ' ORDER BY objsubid) FROM pg_shdepend WHERE objid = "
+	. oid_of('origin') . " AND deptype = 'f'");
 like($token, qr/^\d+ \d+ \d+ \d+$/, 'a token');
 query($node, 'DROP EXTENSION falukeys; CREATE EXTENSION falukeys;', 'origin');
-isnt(query($node, "SELECT string_agg(refobjid::text, ' ' ORDER BY objsubid) FROM pg_shdepend WHERE objid = " . oid_of('origin') . " AND deptype = 'f'"),
+isnt(query($node, "SELECT string_agg(refobjid::text, ' ' ORDER BY objsubid) FROM pg_shdepend WHERE objid = "
+	. oid_of('origin') . " AND deptype = 'f'"),
 	$token, 'another token');
 
 # What a rotation notes goes with the extension.
@@ -192,7 +199,8 @@ my $streamed = new_sealed($node, $workspace, 'live', 'origin');
 $node->wait_for_catchup($standby);
 $node->stop;
 $standby->promote;
-refused($standby, "SELECT falukeys.reveal_key('$revealed')", '55000', qr/has been revealed/, 'promoted: what was revealed stays so', 'origin');
+refused($standby, "SELECT falukeys.reveal_key('$revealed')", '55000', qr/has been revealed/,
+	'promoted: what was revealed stays so', 'origin');
 like(query($standby, "SELECT falukeys.reveal_key('$_')", 'origin'), $live_key, 'promoted: what was not opens')
   foreach ($later, $streamed);
 $standby->stop;

@@ -23,7 +23,8 @@ if ($can_be_too_old)
 # Long enough to be stored out of line
 my $long = q{(SELECT jsonb_agg(md5(i::text || clock_timestamp()::text)) FROM generate_series(1, 500) i)};
 my $workspace = new_workspace($node, 'Old');
-my ($id, $key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test', meta => $long)"));
+my ($id, $key) = split(/\|/, query($node,
+	"SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test', meta => $long)"));
 
 query($node, "CREATE TABLE control AS SELECT $long AS long");
 my $session = session($node);
@@ -48,7 +49,8 @@ foreach my $attempt (1 .. 600)
 is($sqlstate, $expected, 'a table of its own is read by its snapshot');
 foreach my $function ('verify_key', 'authenticate')
 {
-	my ($state, $messages, $output) = session_attempt($session, "SELECT code, length(meta::text) > 10000 FROM falukeys.$function('$key')");
+	my ($state, $messages, $output) = session_attempt($session,
+		"SELECT code, length(meta::text) > 10000 FROM falukeys.$function('$key')");
 
 	is("$state $output", '00000 valid|t', "$function reads as of now") or diag $messages;
 }

@@ -26,8 +26,10 @@ UPDATE falukeys.mode_settings SET verify_identities = true, webhook_max_attempts
 UPDATE falukeys.mode_settings SET webhook_retry_window = '2 hours' WHERE mode = 'live';
 SQL
 my $workspace = new_workspace($node, 'Without triggers', 'origin');
-my (undef, $test_key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test')", 'origin'));
-my (undef, $key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live')", 'origin'));
+my (undef, $test_key) = split(/\|/, query($node,
+	"SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test')", 'origin'));
+my (undef, $key) = split(/\|/, query($node,
+	"SELECT * FROM falukeys.create_key('$workspace', 'secret', 'live')", 'origin'));
 
 sub run_for
 {
@@ -46,9 +48,12 @@ sub is_restored
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
 	# Read by the transaction's mode, and so also where an older row is still there
-	is(query($server, "BEGIN; SELECT code FROM falukeys.authenticate('$test_key'); SELECT * FROM falukeys.current_mode_settings(); COMMIT", $database),
+	is(query($server, "BEGIN; SELECT code FROM falukeys.authenticate('$test_key'); SELECT * "
+		. "FROM falukeys.current_mode_settings(); COMMIT", $database),
 		"valid\ntest|f|f|t|5|03:00:00", "$database: the settings are those of the original");
-	return is(query($server, "BEGIN; SELECT code FROM falukeys.authenticate('$key'); SELECT webhook_retry_window FROM falukeys.current_mode_settings(); COMMIT", $database),
+	return is(query($server,
+		"BEGIN; SELECT code FROM falukeys.authenticate('$key'); SELECT webhook_retry_window "
+		. "FROM falukeys.current_mode_settings(); COMMIT", $database),
 		"valid\n02:00:00", "$database: and hold for a key");
 }
 
@@ -66,13 +71,15 @@ foreach my $database ('data', 'data_changed')
 	query($node, "CREATE DATABASE $database");
 	query($node, 'CREATE EXTENSION falukeys', $database);
 }
-query($node, "UPDATE falukeys.mode_settings SET webhook_max_attempts = 9; VACUUM falukeys.mode_settings; UPDATE falukeys.mode_settings SET deliver_messages = true", 'data_changed');
+query($node, "UPDATE falukeys.mode_settings SET webhook_max_attempts = 9; VACUUM falukeys.mode_settings; "
+	. "UPDATE falukeys.mode_settings SET deliver_messages = true", 'data_changed');
 foreach my $database ('data', 'data_changed')
 {
 	run_for($node, '', 'pg_restore', '-e', '--data-only', '--disable-triggers', '-d', $database, "$directory/all");
 	is_restored($node, $database);
 	# What was there is gone with the next change, which does not bring it back.
-	query($node, "UPDATE falukeys.mode_settings SET webhook_max_attempts = webhook_max_attempts WHERE mode = 'test'", $database);
+	query($node, "UPDATE falukeys.mode_settings SET webhook_max_attempts = webhook_max_attempts WHERE mode = 'test'",
+		$database);
 	is(query($node, $settings, $database), $changed, "$database: one row a mode");
 	is_restored($node, $database);
 }
@@ -84,27 +91,34 @@ foreach my $database ('unchanged', 'unchanged_data')
 	query($node, 'CREATE EXTENSION falukeys', $database);
 }
 run_for($node, '', 'pg_dump', '-Fc', '-f', "$directory/unchanged", 'unchanged');
-run_for($node, '', 'pg_restore', '-e', '--data-only', '--disable-triggers', '-d', 'unchanged_data', "$directory/unchanged");
+run_for($node, '', 'pg_restore', '-e', '--data-only', '--disable-triggers', '-d', 'unchanged_data',
+	"$directory/unchanged");
 is(query($node, $settings, 'unchanged_data'), $installed, 'unchanged_data: what was as installed is so');
 
 # A subscription: its first copy, and what comes later
 query($other, 'CREATE DATABASE subscriber');
 query($other, 'CREATE EXTENSION falukeys', 'subscriber');
 query($node, 'CREATE PUBLICATION settings FOR TABLE falukeys.mode_settings', 'origin');
-query($other, "CREATE SUBSCRIPTION settings CONNECTION \$\$" . $node->connstr('origin') . "\$\$ PUBLICATION settings", 'subscriber');
-$other->poll_query_until('subscriber', "SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel") or die 'no first copy';
+query($other, "CREATE SUBSCRIPTION settings CONNECTION \$\$" . $node->connstr('origin') . "\$\$ PUBLICATION settings",
+	'subscriber');
+$other->poll_query_until('subscriber', "SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel")
+	or die 'no first copy';
 is(query($other, $settings, 'subscriber'), $changed, 'subscriber: the settings are those of the publisher');
 query($node, "UPDATE falukeys.mode_settings SET webhook_max_attempts = 7 WHERE mode = 'test'", 'origin');
 $node->wait_for_catchup('settings');
-is(query($other, "SELECT webhook_max_attempts FROM falukeys.mode_settings WHERE mode = 'test'", 'subscriber'), 7, 'subscriber: so are those changed later');
+is(query($other, "SELECT webhook_max_attempts FROM falukeys.mode_settings WHERE mode = 'test'", 'subscriber'), 7,
+	'subscriber: so are those changed later');
 query($other, 'DROP SUBSCRIPTION settings', 'subscriber');
 
 # --disable-triggers makes ordinary ones of those that fire always.
 my $write = "SELECT falukeys.define_permission('noticed')";
 my ($sqlstate, $messages) = attempt($node, "$write; $write;", 'data');
-foreach my $trigger ('falukeys.workspaces ENABLE ALWAYS TRIGGER invalidate', 'falukeys.mode_settings ENABLE ALWAYS TRIGGER guard', 'falukeys.sealed_secrets ENABLE ALWAYS TRIGGER guard')
+foreach my $trigger ('falukeys.workspaces ENABLE ALWAYS TRIGGER invalidate',
+	'falukeys.mode_settings ENABLE ALWAYS TRIGGER guard', 'falukeys.sealed_secrets ENABLE ALWAYS TRIGGER guard')
 {
-	my @noticed = $messages =~ /WARNING:.*?55000: +trigger \w+ of table "falukeys\.\w+" is switched off\nDETAIL:.*session_replication_role.*\nHINT: +Run (ALTER TABLE \Q$trigger\E)\./g;
+	my $warning = qr/WARNING:.*?55000: +trigger \w+ of table "falukeys\.\w+" is switched off/;
+	my $hint = qr/HINT: +Run (ALTER TABLE \Q$trigger\E)\./;
+	my @noticed = $messages =~ /$warning\nDETAIL:.*session_replication_role.*\n$hint/g;
 
 	is(scalar(@noticed), 1, "that $trigger is needed, is noticed once");
 	query($node, $noticed[0] || 'SELECT 1', 'data');
@@ -117,12 +131,16 @@ my $session = session($node, 'data');
 session_attempt($session, $write);
 foreach my $table ('keys', 'events', 'permissions', 'members')
 {
-	my ($trigger) = query($node, "SELECT min(tgname) FROM pg_trigger WHERE tgrelid = 'falukeys.$table'::regclass AND NOT tgisinternal", 'data');
+	my ($trigger) = query($node, "SELECT min(tgname) FROM pg_trigger WHERE tgrelid = 'falukeys.$table'::regclass "
+		. "AND NOT tgisinternal", 'data');
 
+	my $enable = "ALTER TABLE falukeys.$table ENABLE TRIGGER $trigger";
 	query($node, "ALTER TABLE falukeys.$table DISABLE TRIGGER $trigger", 'data');
-	like((session_attempt($session, $write))[1], qr/WARNING:.*trigger $trigger of table "falukeys.$table".*HINT: +Run ALTER TABLE falukeys.$table ENABLE TRIGGER $trigger\./s, "$table: a disabled trigger is noticed");
+	like((session_attempt($session, $write))[1],
+		qr/WARNING:.*trigger $trigger of table "falukeys.$table".*HINT: +Run \Q$enable\E\./s,
+		"$table: a disabled trigger is noticed");
 	is((session_attempt($session, $write))[1], '', "$table: once");
-	query($node, "ALTER TABLE falukeys.$table ENABLE TRIGGER $trigger", 'data');
+	query($node, $enable, 'data');
 	is((session_attempt($session, $write))[1], '', "$table: and not any more once it is enabled");
 }
 $session->quit;

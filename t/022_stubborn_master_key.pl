@@ -45,7 +45,8 @@ foreach my $case (
 
 	unlink $file;
 	$make->() or die;
-	refused($node, "SELECT falukeys.reveal_key('$_')", '55000', qr/not a regular file/, "$name is refused") foreach ($id, $test_id);
+	refused($node, "SELECT falukeys.reveal_key('$_')", '55000', qr/not a regular file/, "$name is refused")
+		foreach ($id, $test_id);
 	refused($node, 'SELECT falukeys.rotate_master_key()', '55000', qr/not a regular file/, "$name: no rotation");
 }
 write_file($file, $kept);
@@ -82,9 +83,12 @@ sub is_gone
 
 my %command = (
 	'one that ignores signals' => "trap \"\" INT TERM HUP; echo \$\$ > $directory/pid; while :; do sleep 1; done",
-	'one that prints a key and goes on' => "trap \"\" INT TERM HUP; echo \$\$ > $directory/pid; cat $directory/key; while :; do sleep 1; done",
-	'one that closes its output and goes on' => "trap \"\" INT TERM HUP; echo \$\$ > $directory/pid; cat $directory/key; exec >&-; while :; do sleep 1; done",
-	'one whose child ignores signals' => "sh -c \"trap \\\"\\\" INT TERM HUP; echo \\\$\\\$ > $directory/pid; while :; do sleep 1; done\"; true");
+	'one that prints a key and goes on' => "trap \"\" INT TERM HUP; echo \$\$ > $directory/pid; cat $directory/key; "
+		. "while :; do sleep 1; done",
+	'one that closes its output and goes on' => "trap \"\" INT TERM HUP; echo \$\$ > $directory/pid; "
+		. "cat $directory/key; exec >&-; while :; do sleep 1; done",
+	'one whose child ignores signals' => "sh -c \"trap \\\"\\\" INT TERM HUP; echo \\\$\\\$ > $directory/pid; while :; "
+		. "do sleep 1; done\"; true");
 write_file("$directory/key", $kept);
 
 foreach my $name (sort keys %command)
@@ -95,7 +99,8 @@ foreach my $name (sort keys %command)
 	configure($node, 'falukeys.master_key_command' => "/bin/sh $command");
 
 	unlink "$directory/pid";
-	refused($node, "SET statement_timeout = '500ms'; SELECT falukeys.reveal_key('$id')", '57014', qr/statement timeout/, "$name: a timeout");
+	refused($node, "SET statement_timeout = '500ms'; SELECT falukeys.reveal_key('$id')", '57014', qr/statement timeout/,
+		"$name: a timeout");
 	is_gone(pid_of("$directory/pid"), "$name: and it is gone");
 
 	foreach my $how ('pg_cancel_backend', 'pg_terminate_backend')
@@ -107,7 +112,8 @@ foreach my $name (sort keys %command)
 		my $child = pid_of("$directory/pid");
 		query($node, "SELECT $how($backend)");
 		is_gone($child, "$name: it is gone after $how");
-		$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $backend AND state = 'active'") or die;
+		$node->poll_query_until('postgres',
+			"SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $backend AND state = 'active'") or die;
 		pass("$name: and so is the statement");
 		$session->{run}->kill_kill;
 	}
@@ -126,7 +132,8 @@ $node->append_conf('postgresql.conf', "falukeys.master_key_command = ''\n");
 $node->start;
 
 # No attempt was a reveal.
-is_code($node, query($node, "SELECT falukeys.reveal_key('$id')"), 'valid', 'the live secret was not used up by all that');
+is_code($node, query($node, "SELECT falukeys.reveal_key('$id')"), 'valid',
+	'the live secret was not used up by all that');
 
 # Where it cannot be written, nothing is left of it.
 
@@ -138,14 +145,17 @@ my $limited = new_sealed($node, $workspace, 'live');
 query($node, 'CHECKPOINT');
 $kept = slurp_file($file);
 system_or_bail('prlimit', '--pid', $backend, '--fsize=100:unlimited');
-session_refused($rotating, 'SELECT falukeys.rotate_master_key()', '55000', qr/could not write master key file.*No space left|could not write master key file.*File too large/, 'a file that cannot be written in full');
+session_refused($rotating, 'SELECT falukeys.rotate_master_key()', '55000',
+	qr/could not write master key file.*No space left|could not write master key file.*File too large/,
+	'a file that cannot be written in full');
 system_or_bail('prlimit', '--pid', $backend, '--fsize=unlimited:unlimited');
 is(slurp_file($file), $kept, 'leaves the old one');
 is(beside(), '', 'and no part of itself');
 $rotating->quit;
 
 chmod(0500, $node->data_dir) or die;
-refused($node, 'SELECT falukeys.rotate_master_key()', '55000', qr/could not write master key file.*Permission denied/, 'a directory that cannot be written');
+refused($node, 'SELECT falukeys.rotate_master_key()', '55000', qr/could not write master key file.*Permission denied/,
+	'a directory that cannot be written');
 chmod(0700, $node->data_dir) or die;
 is(slurp_file($file), $kept, 'leaves the old file, too');
 is_code($node, query($node, "SELECT falukeys.reveal_key('$limited')"), 'valid', 'and what is sealed opens');
@@ -160,7 +170,8 @@ write_file("$file.new.$$", 'of a process that lives');
 write_file("$file.20240131", 'a copy that someone made');
 write_file("$file.new", 'another one');
 query($node, 'SELECT falukeys.rotate_master_key()');
-is(beside(), join(' ', sort "$file.new.$$", "$file.20240131", "$file.new"), 'what was left is removed, and nothing else');
+is(beside(), join(' ', sort "$file.new.$$", "$file.20240131", "$file.new"),
+	'what was left is removed, and nothing else');
 unlink("$file.new.$$", "$file.20240131", "$file.new");
 write_file("$file.new.$dead", $kept);
 query($node, 'CREATE DATABASE fresh');

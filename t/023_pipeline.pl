@@ -23,7 +23,8 @@ sub print_of
 	print $file $script;
 	close($file);
 	local %ENV = (%ENV, $node->_get_env());
-	my ($out, $err) = run_command([ 'pgbench', '-n', '-t', '1', '-M', $mode, '-f', "$scripts/script", '-D', "key=$key", 'postgres' ]);
+	my ($out, $err) = run_command([ 'pgbench', '-n', '-t', '1', '-M', $mode, '-f', "$scripts/script", '-D',
+		"key=$key", 'postgres' ]);
 	like($out, qr/number of transactions actually processed: 1\/1/, "$mode: it runs") or diag($err);
 	return $err;
 }
@@ -35,7 +36,8 @@ foreach my $mode (qw(simple extended prepared))
 
 	like(print_of($mode, $take), $warning, "$mode: alone");
 	unlike(print_of($mode, "BEGIN;\n$take${use}COMMIT;\n"), $warning, "$mode: in a block");
-	unlike(print_of($mode, "DO 'BEGIN PERFORM falukeys.authenticate(''$key''); END';\n"), $warning, "$mode: in a function");
+	unlike(print_of($mode, "DO 'BEGIN PERFORM falukeys.authenticate(''$key''); END';\n"), $warning,
+		"$mode: in a function");
 	next if $mode eq 'simple';
 	unlike(print_of($mode, "\\startpipeline\n$take$use$use\\endpipeline\n"), $warning, "$mode: first in a pipeline");
 	unlike(print_of($mode, "\\startpipeline\nSELECT 1;\n$take\\endpipeline\n"), $warning, "$mode: last in a pipeline");

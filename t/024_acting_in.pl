@@ -27,7 +27,8 @@ sub seen
 	my ($role, $first, %environment) = @_;
 	local %ENV = (%ENV, PGUSER => $role, %environment);
 
-	return query($node, "$first; SELECT count(DISTINCT workspace_id) || ' ' || (SELECT count(*) FROM falukeys.workspace_list) FROM falukeys.dashboard");
+	return query($node, "$first; SELECT count(DISTINCT workspace_id) || ' ' || (SELECT count(*) "
+		. "FROM falukeys.workspace_list) FROM falukeys.dashboard");
 }
 
 foreach my $preloaded ('', 'falukeys')
@@ -47,13 +48,17 @@ foreach my $preloaded ('', 'falukeys')
 	# Where the library is there the server refuses it, and else it leaves nothing.
 	if ($preloaded)
 	{
-		refused($node, "SET ROLE portal; SET falukeys.acting_in = '$long'", '22023', qr/invalid value/, 'a value too long is refused');
+		refused($node, "SET ROLE portal; SET falukeys.acting_in = '$long'", '22023', qr/invalid value/,
+			'a value too long is refused');
 	}
 	else
 	{
-		is(seen('portal', "SET falukeys.acting_in = '$long'"), '0 0', 'a value too long, set before the library was there, leaves none');
+		is(seen('portal', "SET falukeys.acting_in = '$long'"), '0 0',
+			'a value too long, set before the library was there, leaves none');
 		is(seen('portal', '', PGOPTIONS => "-c falukeys.acting_in=$long"), '0 0', 'by the connection, too');
-		is(seen('portal', "BEGIN; SET LOCAL falukeys.acting_in = '$long'; SAVEPOINT s; SELECT falukeys.kind_of('fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys'); ROLLBACK TO s") =~ s/.*\n//sr,
+		is(seen('portal', "BEGIN; SET LOCAL falukeys.acting_in = '$long'; SAVEPOINT s; "
+				. "SELECT falukeys.kind_of('fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys'); ROLLBACK TO s")
+			=~ s/.*\n//sr,
 			'0 0', 'and in a savepoint that is rolled back');
 	}
 }
@@ -61,8 +66,10 @@ foreach my $preloaded ('', 'falukeys')
 # A role that starts with nothing: who forgets to say for whom it acts sees nothing.
 query($node, "ALTER ROLE portal SET falukeys.acting_in = 'none'");
 is(seen('portal', ''), '0 0', 'a default of the role leaves nothing');
-like(seen('portal', "SELECT set_config('falukeys.acting_in', '$own', false) IS NOT NULL"), qr/^1 1$/m, 'until a request says for whom it is');
-like(seen('portal', "SELECT set_config('falukeys.acting_in', NULL, false)"), qr/^0 0$/m, 'NULL brings the default back');
+like(seen('portal', "SELECT set_config('falukeys.acting_in', '$own', false) IS NOT NULL"), qr/^1 1$/m,
+	'until a request says for whom it is');
+like(seen('portal', "SELECT set_config('falukeys.acting_in', NULL, false)"), qr/^0 0$/m,
+	'NULL brings the default back');
 like(seen('portal', "SET falukeys.acting_in = '$own'; RESET falukeys.acting_in"), qr/^0 0$/m, 'so does RESET');
 like(seen('portal', "SET falukeys.acting_in = '$own'; DISCARD ALL"), qr/^0 0$/m, 'and DISCARD ALL');
 like(seen('portal', "SET falukeys.acting_in = ''"), qr/^2 2$/m, 'the empty text is no narrowing');
@@ -79,10 +86,14 @@ $node->restart;
 # Parallel workers decide as the session does.
 query($node, "INSERT INTO falukeys.workspaces (name) SELECT 'many' FROM generate_series(1, 500)");
 query($node, 'ANALYZE falukeys.workspaces');
-my $parallel = "SET falukeys.acting_in = '$own'; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 2; SET parallel_leader_participation = off;";
-like(query($node, "$parallel EXPLAIN SELECT count(*) FROM falukeys.workspaces WHERE falukeys_internal.sees_every_workspace() OR id = falukeys_internal.acting_workspace()"),
+my $parallel = "SET falukeys.acting_in = '$own'; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; "
+	. "SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 2; "
+	. "SET parallel_leader_participation = off;";
+like(query($node, "$parallel EXPLAIN SELECT count(*) FROM falukeys.workspaces "
+	. "WHERE falukeys_internal.sees_every_workspace() OR id = falukeys_internal.acting_workspace()"),
 	qr/Parallel Seq Scan/, 'there are parallel workers');
-is(query($node, "$parallel SELECT count(*) FROM falukeys.workspaces WHERE falukeys_internal.sees_every_workspace() OR id = falukeys_internal.acting_workspace()"),
+is(query($node, "$parallel SELECT count(*) FROM falukeys.workspaces WHERE falukeys_internal.sees_every_workspace() "
+	. "OR id = falukeys_internal.acting_workspace()"),
 	1, 'which see what the session does');
 
 $node->stop;

@@ -32,7 +32,8 @@ foreach my $change (
 	"SELECT falukeys.disable_key('$id'); SAVEPOINT a; SELECT falukeys.enable_key('$id'); ROLLBACK TO a",
 	"SAVEPOINT a; $off; ROLLBACK TO a; SELECT falukeys.disable_key('$id')")
 {
-	refused($node, "BEGIN; $change; PREPARE TRANSACTION 'p';", '0A000', qr/HINT:.*SET LOCAL falukeys\.notify = off/, "refused: $change");
+	refused($node, "BEGIN; $change; PREPARE TRANSACTION 'p';", '0A000', qr/HINT:.*SET LOCAL falukeys\.notify = off/,
+		"refused: $change");
 }
 is(query($node, 'SELECT count(*) FROM pg_prepared_xacts'), 0, 'nothing of it is prepared');
 is_code($node, $key, 'valid', 'nor done');
@@ -44,7 +45,9 @@ foreach my $change (
 	"SAVEPOINT a; SAVEPOINT b; SELECT falukeys.disable_key('$id'); RELEASE b; ROLLBACK TO a; RELEASE a",
 	"SELECT falukeys.verify_key('$key')")
 {
-	my ($sqlstate, $messages) = attempt($node, "BEGIN; SELECT falukeys.disable_key('$id'); PREPARE TRANSACTION 'p'; ROLLBACK;\nBEGIN; $change; PREPARE TRANSACTION 'p'; ROLLBACK PREPARED 'p';");
+	my ($sqlstate, $messages) = attempt($node,
+		"BEGIN; SELECT falukeys.disable_key('$id'); PREPARE TRANSACTION 'p'; ROLLBACK;\nBEGIN; $change; "
+		. "PREPARE TRANSACTION 'p'; ROLLBACK PREPARED 'p';");
 	my @errors = $messages =~ /ERROR: +(\w+)/g;
 
 	is("@errors", '0A000', "one error, and then prepared: $change") or diag $messages;
@@ -93,9 +96,11 @@ query($node, "SELECT falukeys.resume_workspace('$workspace')");
 
 # What a key did is waited for, though its identity has ended.
 ($id, $key) = new_key();
-query($node, "CREATE TABLE public.work (done text); BEGIN; SELECT falukeys.authenticate('$key'); INSERT INTO public.work VALUES (falukeys.current_key_id()); PREPARE TRANSACTION 'p'");
+query($node, "CREATE TABLE public.work (done text); BEGIN; SELECT falukeys.authenticate('$key'); "
+	. "INSERT INTO public.work VALUES (falukeys.current_key_id()); PREPARE TRANSACTION 'p'");
 query($node, "SELECT falukeys.revoke_key('$id')");
-session_refused($session, "SET lock_timeout = '100ms'; SELECT falukeys.wait_for_key('$id')", '55P03', qr/./, 'wait_for_key waits for what is prepared');
+session_refused($session, "SET lock_timeout = '100ms'; SELECT falukeys.wait_for_key('$id')", '55P03', qr/./,
+	'wait_for_key waits for what is prepared');
 $node->stop('immediate');
 $node->start;
 refused($node, "SET lock_timeout = '100ms'; SELECT falukeys.wait_for_key('$id')", '55P03', qr/./, 'after a crash, too');
@@ -106,7 +111,8 @@ is(query($node, 'SELECT count(*) FROM public.work'), 1, 'and no longer');
 my $sealed = new_sealed($node, $workspace, 'live');
 query($node, "BEGIN; $off; SELECT falukeys.rotate_master_key(); PREPARE TRANSACTION 'p'");
 query($node, "ROLLBACK PREPARED 'p'");
-like(query($node, "SELECT falukeys.reveal_key('$sealed')"), qr/^fskl_/, 'a secret opens after a rotation that was prepared and rolled back');
+like(query($node, "SELECT falukeys.reveal_key('$sealed')"), qr/^fskl_/,
+	'a secret opens after a rotation that was prepared and rolled back');
 
 eval { $session->quit };
 $node->stop;

@@ -48,7 +48,8 @@ sub interpreter
 	my ($block, $driver, $program, @parse) = @_;
 
 	return "'$program'" if $program;
-	die "driver $driver is not there" if defined $ENV{FALUKEYS_WITHOUT} && " $ENV{FALUKEYS_WITHOUT} " !~ / \Q$driver\E /;
+	die "driver $driver is not there" if defined $ENV{FALUKEYS_WITHOUT}
+		&& " $ENV{FALUKEYS_WITHOUT} " !~ / \Q$driver\E /;
 	$block->{parsed} = 1;
 	note("SKIP a block in line $block->{line}: driver $driver cannot be had");
 	return (grep { -x "$_/$parse[0]" } split(/:/, $ENV{PATH})) ? "@parse" : 'true';

@@ -31,9 +31,11 @@ sub plain
 # What the reference says of functions: name(arguments) → result, in headings,
 # and in blocks where a heading would be too long
 my %said;
-foreach my $signature (($reference =~ /^### `(\w+\(.*?)`$/mg), map { $_->{text} } grep { $_->{language} eq 'signature' } document_blocks($reference))
+foreach my $signature (($reference =~ /^### `(\w+\(.*?)`$/mg),
+	map { $_->{text} } grep { $_->{language} eq 'signature' } document_blocks($reference))
 {
-	my ($name, $arguments, $result) = plain($signature) =~ /^(\w+)\((.*)\)(?: → (.+?))? ?$/ or fail("a signature: $signature");
+	my ($name, $arguments, $result) = plain($signature) =~ /^(\w+)\((.*)\)(?: → (.+?))? ?$/
+		or fail("a signature: $signature");
 	$said{$name} = "$name($arguments) → " . ($result || ($arguments =~ /OUT / ? 'record' : 'void'));
 }
 
@@ -96,7 +98,8 @@ foreach my $name (split(/\n/, query($node, "SELECT name FROM pg_settings WHERE n
 my %events;
 foreach my $file (glob("$FindBin::Bin/../src/*.[ch]"))
 {
-	$events{$_} = 1 foreach slurp_file($file) =~ /"((?:workspace|member|key|permission|access|master_key|secrets|keys|format)\.[a-z_]{3,})"/g;
+	$events{$_} = 1 foreach slurp_file($file)
+		=~ /"((?:workspace|member|key|permission|access|master_key|secrets|keys|format)\.[a-z_]{3,})"/g;
 }
 cmp_ok(scalar(keys %events), '>=', 15, 'the source records events');
 ok($reference =~ /`\Q$_\E`/, "the reference has the event $_") foreach sort keys %events;

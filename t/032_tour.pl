@@ -22,7 +22,8 @@ sub play
 
 	query($node, "CREATE DATABASE $database");
 	my $passed = IPC::Run::run(
-		[ 'psql', qw(-X -q -a -P pager=off -v VERBOSITY=verbose -v SHOW_CONTEXT=never), '-d', $node->connstr($database) ],
+		[ 'psql', qw(-X -q -a -P pager=off -v VERBOSITY=verbose -v SHOW_CONTEXT=never), '-d',
+			$node->connstr($database) ],
 		'<', \$text, '2>&1', '|', [ 'awk', '-f', "$demo/check.awk" ], '>', \$output);
 	return ($passed, $output);
 }

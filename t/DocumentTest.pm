@@ -194,7 +194,8 @@ sub _script
 		append_to_file("$directory/$name.$suffix{$language}", $text);
 		$script .= "\\r\n\\warn == $number\n";
 		my $command = $language eq 'sql' ? undef : $programs->{$language}->($blocks[$number]);
-		$script .= $language eq 'sql' ? $text : "\\! $command $name.$suffix{$language} > $name.out 2>&1; echo \$? > $name.status\n";
+		$script .= $language eq 'sql' ? $text
+			: "\\! $command $name.$suffix{$language} > $name.out 2>&1; echo \$? > $name.status\n";
 		$script .= "\\c -\n" if $language eq 'conf';
 	}
 	return $script . "\\r\n\\warn == the end\n";
@@ -213,8 +214,10 @@ sub document_problems
 	append_to_file("$directory/script", _script($directory, $programs, @blocks));
 	$node->safe_psql('postgres', 'CREATE DATABASE platform TEMPLATE template0');
 	{
-		local %ENV = (%ENV, PGHOST => $node->host, PGPORT => $node->port, PGDATABASE => 'platform', PGDATA => $node->data_dir);
-		my $run = IPC::Run::run([ 'sh', '-c', 'cd "$0" && psql -X -f script 2>&1', $directory ], '<', \undef, '>', \$output);
+		local %ENV = (%ENV, PGHOST => $node->host, PGPORT => $node->port, PGDATABASE => 'platform',
+			PGDATA => $node->data_dir);
+		my $run = IPC::Run::run([ 'sh', '-c', 'cd "$0" && psql -X -f script 2>&1', $directory ], '<',
+			\undef, '>', \$output);
 	}
 	foreach my $line (split(/\n/, $output))
 	{
@@ -233,13 +236,15 @@ sub document_problems
 		{
 			$last = $psql{$number} || '';
 			@found = _unmet($block, _shown($last));
-			push @found, 'it does not end with a statement' unless ($block->{text} =~ s/--.*$//mgr) =~ /(?:;|\\[a-z].*)\s*\z/;
+			push @found, 'it does not end with a statement'
+				unless ($block->{text} =~ s/--.*$//mgr) =~ /(?:;|\\[a-z].*)\s*\z/;
 		}
 		elsif ($suffix{$language})
 		{
 			$last = -e "$directory/block_$number.out" ? slurp_file("$directory/block_$number.out") : '';
 			@found = _unmet($block, grep { !/^error/ } split(/\n/, $last)) unless $block->{parsed};
-			my $status = -e "$directory/block_$number.status" ? slurp_file("$directory/block_$number.status") : 'it was not run';
+			my $status = -e "$directory/block_$number.status" ? slurp_file("$directory/block_$number.status")
+				: 'it was not run';
 			push @found, "it failed: $status" if $status !~ /^0$/m;
 		}
 		elsif ($language eq 'text')

@@ -34,7 +34,8 @@ sub new_key
 {
 	my ($node, $workspace, $more, $database) = @_;
 
-	return split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test'" . ($more || '') . ')', $database));
+	return split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test'" . ($more || '')
+		. ')', $database));
 }
 
 sub verify
@@ -58,14 +59,16 @@ sub wait_for_flush
 	my ($node, $database) = @_;
 
 	return $node->poll_query_until($database || 'postgres',
-		'SELECT coalesce(sum(m.uses + m.denials), 0) = 0 FROM falukeys.keys AS k, falukeys_internal.unflushed_usage(k.id) AS m') || die 'counts are not flushed';
+		'SELECT coalesce(sum(m.uses + m.denials), 0) = 0 FROM falukeys.keys AS k, '
+			. 'falukeys_internal.unflushed_usage(k.id) AS m') || die 'counts are not flushed';
 }
 
 sub worker_pids
 {
 	my ($node) = @_;
 
-	return query($node, "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE backend_type = 'falukeys usage worker'");
+	return query($node, "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity "
+		. "WHERE backend_type = 'falukeys usage worker'");
 }
 
 sub wait_for_worker
@@ -73,7 +76,8 @@ sub wait_for_worker
 	my ($node, $database) = @_;
 
 	return $node->poll_query_until('postgres',
-		"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'falukeys usage worker' AND datname = '$database'") || die "no worker for $database";
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'falukeys usage worker' "
+			. "AND datname = '$database'") || die "no worker for $database";
 }
 
 # Launcher and workers complain of nothing but of being cancelled.
@@ -95,7 +99,8 @@ sub start_pgbench
 
 	append_to_file("$directory/script", $script);
 	$pgbench{run} = IPC::Run::start(
-		[ 'pgbench', '-n', '-M', 'prepared', '-f', "$directory/script", '-h', $node->host, '-p', $node->port, @options, 'postgres' ],
+		[ 'pgbench', '-n', '-M', 'prepared', '-f', "$directory/script", '-h', $node->host, '-p', $node->port,
+			@options, 'postgres' ],
 		'<', \undef, '>', $pgbench{output}, '2>&1');
 	return \%pgbench;
 }
@@ -106,7 +111,8 @@ sub finish_pgbench
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
 	$pgbench->{run}->finish;
-	return like(slurp_file($pgbench->{output}), qr/actually processed: $transactions\/$transactions\b/, "pgbench ran $transactions transactions");
+	return like(slurp_file($pgbench->{output}), qr/actually processed: $transactions\/$transactions\b/,
+		"pgbench ran $transactions transactions");
 }
 
 1;
