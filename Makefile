@@ -25,6 +25,7 @@ SQL_PARTS = \
 	vault \
 	rotation \
 	events \
+	access_level \
 	access \
 	guards \
 	verify \

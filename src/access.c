@@ -3,76 +3,44 @@
  *		Who may do what.
  *
  * The role that counts is current_user, and it counts as another where it has
- * that one's privileges.  The levels of grant_access are plain EXECUTE
- * privileges, so that pg_dump and DROP OWNED know them.
+ * that one's privileges.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_auth_members.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "nodes/value.h"
-#include "parser/parse_func.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
-#include "utils/fmgrprotos.h"
 #include "utils/syscache.h"
 
 #include "access.h"
 #include "acting_in.h"
 #include "argument.h"
 #include "arrays.h"
-#include "compat.h"
-#include "events.h"
 #include "spi_owner.h"
-
-static const char *const level_functions[] = {
-	[ACCESS_VERIFIER] = "verifier_access",
-	[ACCESS_OPERATOR] = "operator_access",
-	[ACCESS_MANAGER] = "manager_access",
-	[ACCESS_DELEGATE] = "delegate_access",
-};
 
 PG_FUNCTION_INFO_V1(access_sees_every);
 PG_FUNCTION_INFO_V1(access_acting_workspace);
 PG_FUNCTION_INFO_V1(access_sees_a_workspace);
 PG_FUNCTION_INFO_V1(access_sees_key_changes);
 PG_FUNCTION_INFO_V1(access_key_changes_workspace);
-PG_FUNCTION_INFO_V1(access_level_marker);
-PG_FUNCTION_INFO_V1(access_grant);
-PG_FUNCTION_INFO_V1(access_revoke);
-
-bool
-access_has_level(Oid role, AccessLevel level)
-{
-	List	   *name;
-	Oid			function;
-
-	if (superuser_arg(role))
-		return true;
-	name = list_make2(makeString((char *) CATALOG_INTERNAL_SCHEMA),
-					  makeString((char *) level_functions[level]));
-	function = LookupFuncName(name, 0, NULL, false);
-	return compat_function_aclcheck(function, role) == ACLCHECK_OK;
-}
 
 /* Whoever sees every workspace may be told that one does not exist. */
 static bool
 sees_every_workspace(Oid role)
 {
-	return access_has_level(role, ACCESS_OPERATOR) || access_has_level(role, ACCESS_MANAGER);
+	return access_level_has(role, ACCESS_OPERATOR) || access_level_has(role, ACCESS_MANAGER);
 }
 
 bool
 access_sees_every_key_change(Oid role)
 {
-	return access_has_level(role, ACCESS_VERIFIER) || sees_every_workspace(role);
+	return access_level_has(role, ACCESS_VERIFIER) || sees_every_workspace(role);
 }
 
 /*
@@ -197,8 +165,8 @@ is_enough_for_operators(AccessNeed need)
 static bool
 is_allowed_in_workspace(StoreReader *reader, const text *workspace, Oid role, AccessNeed need)
 {
-	return access_has_level(role, ACCESS_MANAGER) ||
-		(is_enough_for_operators(need) && access_has_level(role, ACCESS_OPERATOR)) ||
+	return access_level_has(role, ACCESS_MANAGER) ||
+		(is_enough_for_operators(need) && access_level_has(role, ACCESS_OPERATOR)) ||
 		is_member(reader, workspace, role, need);
 }
 
@@ -323,19 +291,6 @@ access_allows_workspace(const text *workspace, AccessNeed need)
 	allowed = is_allowed_in_workspace(&reader, workspace, GetUserId(), need);
 	store_reader_end(&reader);
 	return allowed;
-}
-
-void
-access_check_level(const char *function, AccessLevel level, AccessLevel or_level)
-{
-	Oid			role = GetUserId();
-
-	if (access_has_level(role, level) || access_has_level(role, or_level))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for function %s", function),
-			 errhint("A superuser can give access to it with falukeys.grant_access().")));
 }
 
 void
@@ -521,7 +476,7 @@ access_check_administrator(Oid administrator)
 	Oid			role = GetUserId();
 	Oid			session = GetSessionUserId();
 
-	if (access_has_level(role, ACCESS_MANAGER))
+	if (access_level_has(role, ACCESS_MANAGER))
 		return;
 	/* This includes the roles of whoever became the operator by SET ROLE. */
 	if (!is_member_of_role(role, administrator) &&
@@ -532,100 +487,4 @@ access_check_administrator(Oid administrator)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("an operator cannot name itself, or a role that it is a member of, as administrator"),
 			 errhint("Name a role of the workspace's owner, or none.")));
-}
-
-/*
- * The functions that stand for the levels do nothing; what counts is EXECUTE
- * on them.
- */
-Datum
-access_level_marker(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_VOID();
-}
-
-/* What a level may call, besides functions that check their caller themselves */
-static const char *const granted_functions[] = {
-	[ACCESS_VERIFIER] =
-	"falukeys_internal.verifier_access(),"
-	" falukeys.verify_key(text, text, inet, text, falukeys.key_mode),"
-	" falukeys.key_allows(text, text, inet),"
-	" falukeys.handle_allows(falukeys.apikey, text, inet),"
-	" falukeys.client_address(text, integer),"
-	" falukeys.authenticate(text, text, inet, text, falukeys.key_mode),"
-	" falukeys.try_authenticate(text, text, inet, text, falukeys.key_mode),"
-	" falukeys.authenticate_request()",
-	[ACCESS_OPERATOR] =
-	"falukeys_internal.operator_access(),"
-	" falukeys.create_workspace(text, regrole),"
-	" falukeys.approve_workspace(text),"
-	" falukeys.suspend_workspace(text, text),"
-	" falukeys.resume_workspace(text),"
-	" falukeys.close_workspace(text, text),"
-	" falukeys.define_permission(text, text)",
-	[ACCESS_MANAGER] =
-	"falukeys_internal.manager_access()",
-	[ACCESS_DELEGATE] =
-	"falukeys_internal.delegate_access(), falukeys.assume_key(falukeys.apikey, text, inet, text, falukeys.key_mode)",
-};
-
-/* EXECUTE on the functions is not enough. */
-void
-access_check_superuser(const char *function)
-{
-	if (!superuser())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be superuser to call %s", function)));
-}
-
-static AccessLevel
-level_of(Oid access)
-{
-	static const char *const labels[] = {
-		[ACCESS_VERIFIER] = "verifier",
-		[ACCESS_OPERATOR] = "operator",
-		[ACCESS_MANAGER] = "manager",
-		[ACCESS_DELEGATE] = "delegate",
-	};
-	int			level = catalog_label_among(access, labels, lengthof(labels));
-
-	if (level == lengthof(labels))
-		ARGUMENT_REFUSE("argument \"%s\" must be verifier, operator, manager or delegate", "access");
-	return (AccessLevel) level;
-}
-
-static void
-change_access(FunctionCallInfo fcinfo, const char *command, const char *preposition, const char *event)
-{
-	Oid			role = argument_role(fcinfo, 0, "role");
-	AccessLevel level;
-	SpiOwner	spi;
-
-	argument_require(fcinfo, 1, "access");
-	level = level_of(PG_GETARG_OID(1));
-	spi_owner_begin(&spi);
-	spi_owner_run(psprintf("%s EXECUTE ON FUNCTION %s %s %s", command, granted_functions[level],
-						   preposition, quote_identifier(GetUserNameFromId(role, false))),
-				  0, NULL);
-	EVENTS_RECORD(event, NULL, NULL,
-				  {"role", GetUserNameFromId(role, false)},
-				  {"access", catalog_enum_label(PG_GETARG_OID(1))});
-	spi_owner_end(&spi);
-}
-
-Datum
-access_grant(PG_FUNCTION_ARGS)
-{
-	access_check_superuser("grant_access");
-	change_access(fcinfo, "GRANT", "TO", "access.granted");
-	PG_RETURN_VOID();
-}
-
-Datum
-access_revoke(PG_FUNCTION_ARGS)
-{
-	access_check_superuser("revoke_access");
-	change_access(fcinfo, "REVOKE", "FROM", "access.revoked");
-	PG_RETURN_VOID();
 }

@@ -9,17 +9,9 @@
 
 #include "utils/array.h"
 
+#include "access_level.h"
 #include "compat.h"
 #include "store.h"
-
-/* What grant_access gives; each is EXECUTE on a function of its own. */
-typedef enum AccessLevel
-{
-	ACCESS_VERIFIER,
-	ACCESS_OPERATOR,
-	ACCESS_MANAGER,
-	ACCESS_DELEGATE
-} AccessLevel;
 
 /* What a caller must be in a workspace.  Managers and superusers may do all of it. */
 typedef enum AccessNeed
@@ -30,8 +22,6 @@ typedef enum AccessNeed
 	ACCESS_ADMINISTRATOR,
 	ACCESS_ADMINISTRATOR_OR_OPERATOR
 } AccessNeed;
-
-extern bool access_has_level(Oid role, AccessLevel level);
 
 /* Someone who verifies may be told which keys were changed, as one who sees every workspace. */
 extern bool access_sees_every_key_change(Oid role);
@@ -58,10 +48,6 @@ extern bool access_sees_key(const text *key_id);
  */
 extern void access_check_acting_in(const text *workspace);
 extern void access_check_platform(const char *function);
-
-/* Raise unless current_user is a superuser, or has one of the levels. */
-extern void access_check_superuser(const char *function);
-extern void access_check_level(const char *function, AccessLevel level, AccessLevel or_level);
 
 /*
  * Raise unless current_user has what it needs, without telling whether

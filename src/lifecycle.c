@@ -309,7 +309,7 @@ lifecycle_purge(PG_FUNCTION_ARGS)
 	SpiOwner	spi;
 	uint64		purged;
 
-	access_check_level("purge_keys", ACCESS_OPERATOR, ACCESS_OPERATOR);
+	access_level_check("purge_keys", ACCESS_OPERATOR, ACCESS_OPERATOR);
 	access_check_platform("purge_keys");
 	argument_require(fcinfo, 0, "older_than");
 	if (DatumGetBool(DirectFunctionCall2(interval_lt, PG_GETARG_DATUM(0), IntervalPGetDatum(&none))) ||
@@ -450,7 +450,7 @@ lifecycle_report_compromised(PG_FUNCTION_ARGS)
 	KeyFacts	facts;
 	text	   *key_id;
 
-	access_check_level("report_compromised_key", ACCESS_VERIFIER, ACCESS_OPERATOR);
+	access_level_check("report_compromised_key", ACCESS_VERIFIER, ACCESS_OPERATOR);
 	error = apikey_from_text(VARDATA_ANY(plaintext), VARSIZE_ANY_EXHDR(plaintext), &secret);
 	if (error != KEY_FORMAT_OK)
 		ereport(ERROR,

@@ -101,9 +101,9 @@ rank_of(Oid role)
 {
 	if (!OidIsValid(role) || superuser_arg(role))
 		return RANK_SUPERUSER;
-	if (access_has_level(role, ACCESS_OPERATOR) || access_has_level(role, ACCESS_MANAGER))
+	if (access_level_has(role, ACCESS_OPERATOR) || access_level_has(role, ACCESS_MANAGER))
 		return RANK_PLATFORM;
-	return access_has_level(role, ACCESS_VERIFIER) ? RANK_VERIFIER : RANK_TENANT;
+	return access_level_has(role, ACCESS_VERIFIER) ? RANK_VERIFIER : RANK_TENANT;
 }
 
 /* By whoever could be terminated for it */

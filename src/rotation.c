@@ -53,7 +53,7 @@ lock_sealed_secrets(void)
 static void
 begin_sealing_anew(const char *function)
 {
-	access_check_superuser(function);
+	access_level_check_superuser(function);
 	PreventCommandIfReadOnly(function);
 	lock_sealed_secrets();
 }
