@@ -14,6 +14,21 @@ export function is(saw, expected, what) {
 	if (!good) console.log(`expected ${inspect(expected)}, got ${inspect(saw)}`)
 }
 
+// A row of verify_key for the key ANN
+export function isVerdict(verdict) {
+	is(
+		Object.keys(verdict),
+		['valid', 'code', 'key_id', 'workspace_id', 'kind', 'mode', 'expires_at', 'meta'],
+		'a verdict has its columns'
+	)
+	is(
+		[verdict.valid, verdict.code, verdict.kind, verdict.mode, verdict.expires_at],
+		[true, 'valid', 'secret', 'test', null],
+		'as JavaScript has them'
+	)
+	is([verdict.workspace_id, verdict.meta], [env.ANN_WORKSPACE, { plan: 'free' }], 'jsonb is an object')
+}
+
 // The error that a promise is rejected with
 export async function error(promise) {
 	try {

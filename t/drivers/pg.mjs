@@ -1,6 +1,6 @@
 // Node's "pg"
 import pg from 'pg'
-import { env, broken, direct, pooled, is, refused, done } from './checks.mjs'
+import { env, broken, direct, pooled, is, isVerdict, refused, done } from './checks.mjs'
 
 const app = new pg.Pool({ ...direct, user: 'app', max: 2 })
 const admin = new pg.Pool({ ...direct, user: 'admin', max: 1 })
@@ -27,17 +27,7 @@ async function transaction(pool, work) {
 
 // The verdict
 const [verdict] = await rows(app, 'SELECT * FROM falukeys.verify_key($1)', [env.ANN])
-is(
-	Object.keys(verdict),
-	['valid', 'code', 'key_id', 'workspace_id', 'kind', 'mode', 'expires_at', 'meta'],
-	'a verdict has its columns'
-)
-is(
-	[verdict.valid, verdict.code, verdict.kind, verdict.mode, verdict.expires_at],
-	[true, 'valid', 'secret', 'test', null],
-	'as JavaScript has them'
-)
-is([verdict.workspace_id, verdict.meta], [env.ANN_WORKSPACE, { plan: 'free' }], 'jsonb is an object')
+isVerdict(verdict)
 is(
 	(await value(app, 'SELECT falukeys.verify_key($1)', [env.ANN])).startsWith('(t,valid,key_'),
 	true,
