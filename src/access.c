@@ -30,17 +30,10 @@ PG_FUNCTION_INFO_V1(access_sees_a_workspace);
 PG_FUNCTION_INFO_V1(access_sees_key_changes);
 PG_FUNCTION_INFO_V1(access_key_changes_workspace);
 
-/* Whoever sees every workspace may be told that one does not exist. */
-static bool
-sees_every_workspace(Oid role)
-{
-	return access_level_has(role, ACCESS_OPERATOR) || access_level_has(role, ACCESS_MANAGER);
-}
-
 bool
 access_sees_every_key_change(Oid role)
 {
-	return access_level_has(role, ACCESS_VERIFIER) || sees_every_workspace(role);
+	return access_level_has(role, ACCESS_VERIFIER) || access_level_is_platform(role);
 }
 
 /*
@@ -225,7 +218,7 @@ deny_narrowed_workspace(const text *id)
 static void
 deny_key(const text *id, Oid role)
 {
-	if (sees_every_workspace(role))
+	if (access_level_is_platform(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("key \"%s\" does not exist", argument_shown(id)),
@@ -239,7 +232,7 @@ deny_key(const text *id, Oid role)
 static void
 deny_workspace(const text *id, Oid role, AccessNeed need)
 {
-	if (sees_every_workspace(role))
+	if (access_level_is_platform(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("workspace \"%s\" does not exist", argument_shown(id)),
@@ -314,7 +307,7 @@ void
 access_check_workspace(const text *workspace, AccessNeed need, WorkspaceFacts *facts)
 {
 	Oid			role = GetUserId();
-	bool		sees_all = sees_every_workspace(role);
+	bool		sees_all = access_level_is_platform(role);
 	StoreReader reader;
 	WorkspaceFacts found;
 	bool		exists = false;
@@ -345,12 +338,13 @@ access_sees_key(const text *key_id)
 	Oid			role = GetUserId();
 	StoreReader reader;
 	KeyFacts	facts;
+	bool		sees_all = access_level_is_platform(role);
 	bool		sees;
 
-	if (sees_every_workspace(role) && !acting_in_is_set())
+	if (sees_all && !acting_in_is_set())
 		return true;
 	store_reader_begin(&reader);
-	sees = sees_every_workspace(role) ? any_key(&reader, key_id, &facts) :
+	sees = sees_all ? any_key(&reader, key_id, &facts) :
 		own_key(&reader, key_id, role, ACCESS_DEVELOPER, &facts);
 	store_reader_end(&reader);
 	return sees;
@@ -360,7 +354,7 @@ void
 access_check_key(const text *key_id, AccessNeed need, KeyFacts *facts)
 {
 	Oid			role = GetUserId();
-	bool		sees_all = sees_every_workspace(role);
+	bool		sees_all = access_level_is_platform(role);
 	StoreReader reader;
 	bool		exists;
 	bool		allowed;
@@ -392,7 +386,7 @@ access_own_workspaces(AccessNeed need)
 	StoreReader reader;
 	List	   *workspaces;
 
-	if (sees_every_workspace(role))
+	if (access_level_is_platform(role))
 		return construct_empty_array(TEXTOID);
 	store_reader_begin(&reader);
 	workspaces = workspaces_of(&reader, role, need);
@@ -407,17 +401,24 @@ access_own_workspaces(AccessNeed need)
 Datum
 access_sees_every(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(!acting_in_is_set() && sees_every_workspace(GetUserId()));
+	PG_RETURN_BOOL(!acting_in_is_set() && access_level_is_platform(GetUserId()));
+}
+
+/* The workspace that a role acts in, if it would see all without it */
+static Datum
+narrowed_to(FunctionCallInfo fcinfo, bool sees_all)
+{
+	text	   *workspace = acting_in_workspace();
+
+	if (workspace == NULL || !sees_all)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(workspace);
 }
 
 Datum
 access_acting_workspace(PG_FUNCTION_ARGS)
 {
-	text	   *workspace = acting_in_workspace();
-
-	if (workspace == NULL || !sees_every_workspace(GetUserId()))
-		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(workspace);
+	return narrowed_to(fcinfo, access_level_is_platform(GetUserId()));
 }
 
 bool
@@ -426,12 +427,13 @@ access_sees_permissions(Oid role)
 	text	   *workspace = acting_in_workspace();
 	StoreReader reader;
 	WorkspaceFacts facts;
+	bool		sees_all = access_level_is_platform(role);
 	bool		sees;
 
-	if (sees_every_workspace(role) && !acting_in_is_set())
+	if (sees_all && !acting_in_is_set())
 		return true;
 	store_reader_begin(&reader);
-	if (sees_every_workspace(role))
+	if (sees_all)
 		sees = workspace != NULL && store_workspace(&reader, workspace, &facts);
 	else
 		sees = workspaces_of(&reader, role, ACCESS_MEMBER) != NIL;
@@ -454,11 +456,7 @@ access_sees_key_changes(PG_FUNCTION_ARGS)
 Datum
 access_key_changes_workspace(PG_FUNCTION_ARGS)
 {
-	text	   *workspace = acting_in_workspace();
-
-	if (workspace == NULL || !access_sees_every_key_change(GetUserId()))
-		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(workspace);
+	return narrowed_to(fcinfo, access_sees_every_key_change(GetUserId()));
 }
 
 void

@@ -46,6 +46,12 @@ access_level_has(Oid role, AccessLevel level)
 	return compat_function_aclcheck(function, role) == ACLCHECK_OK;
 }
 
+bool
+access_level_is_platform(Oid role)
+{
+	return access_level_has(role, ACCESS_OPERATOR) || access_level_has(role, ACCESS_MANAGER);
+}
+
 void
 access_level_check(const char *function, AccessLevel level, AccessLevel or_level)
 {

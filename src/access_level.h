@@ -19,6 +19,9 @@ typedef enum AccessLevel
 /* Superusers have every level. */
 extern bool access_level_has(Oid role, AccessLevel level);
 
+/* An operator or a manager: sees every workspace, and may be told that one does not exist. */
+extern bool access_level_is_platform(Oid role);
+
 /* Raise unless current_user is a superuser, or has one of the levels. */
 extern void access_level_check_superuser(const char *function);
 extern void access_level_check(const char *function, AccessLevel level, AccessLevel or_level);

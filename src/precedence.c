@@ -101,7 +101,7 @@ rank_of(Oid role)
 {
 	if (!OidIsValid(role) || superuser_arg(role))
 		return RANK_SUPERUSER;
-	if (access_level_has(role, ACCESS_OPERATOR) || access_level_has(role, ACCESS_MANAGER))
+	if (access_level_is_platform(role))
 		return RANK_PLATFORM;
 	return access_level_has(role, ACCESS_VERIFIER) ? RANK_VERIFIER : RANK_TENANT;
 }
