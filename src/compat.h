@@ -164,13 +164,6 @@ typedef RelFileNode CompatLocator;
 #define COMPAT_DATABASE_IS_INVALID	(-2)
 #endif
 
-/* An empty message in the WAL; its location */
-#if PG_VERSION_NUM >= 170000
-#define compat_log_message(prefix)	LogLogicalMessage(prefix, "", 0, false, false)
-#else
-#define compat_log_message(prefix)	LogLogicalMessage(prefix, "", 0, false)
-#endif
-
 /* In just this mode, by this session */
 #if PG_VERSION_NUM >= 170000
 #define compat_lock_is_held(tag, mode)	LockHeldByMe(tag, mode, false)

@@ -7,7 +7,6 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
-#include "replication/message.h"
 #include "replication/syncrep.h"
 #include "replication/walreceiver.h"
 #include "replication/walsender.h"
@@ -20,66 +19,93 @@
 
 int			standby_max_lag = 0;
 
-/*
- * The time up to which this standby certainly has everything that its primary
- * committed.  It never goes back, so the latest answer is kept.
- */
-static TimestampTz
-known_until(void)
+TimestampTz
+standby_replayed_until(void)
 {
-	static TimestampTz best = 0;
-	XLogRecPtr	announced;
-	TimestampTz heard;
-	TimestampTz sent;
-
-	SpinLockAcquire(&WalRcv->mutex);
-	announced = WalRcv->latestWalEnd;
-	heard = WalRcv->lastMsgReceiptTime;
-	sent = WalRcv->lastMsgSendTime;
-	SpinLockRelease(&WalRcv->mutex);
-
-	/*
-	 * A receiver that starts sets both times to now, before it has connected.
-	 * In a message they differ, since one of them is the sender's.
-	 */
-	if (heard != sent)
-	{
-		/*
-		 * What has not been replayed yet may have waited since the start of
-		 * this chunk.
-		 */
-		if (GetXLogReplayRecPtr(NULL) < announced)
-			heard = Min(heard, GetCurrentChunkReplayStartTime());
-		best = Max(best, heard);
-	}
-	/* The last replayed commit has its own time. */
-	best = Max(best, GetLatestXTime());
-	return best;
+	return GetLatestXTime();
 }
 
+/*
+ * What a receiver was told, and when, proves nothing: a message may come from a
+ * standby in between, or may have waited in a buffer.  Nor does a time that is
+ * yet to come.
+ */
 bool
 standby_is_stale(void)
 {
+	TimestampTz until;
+	TimestampTz now;
+
 	if (standby_max_lag == 0 || !RecoveryInProgress())
 		return false;
-	return TimestampDifferenceExceeds(known_until(), GetCurrentTimestamp(), standby_max_lag);
+	until = standby_replayed_until();
+	now = GetCurrentTimestamp();
+	return until == 0 ||
+		TimestampDifferenceExceeds(until, now, standby_max_lag) ||
+		TimestampDifferenceExceeds(now, until, standby_max_lag);
 }
 
-/* A standby knows the time from WAL, and an idle primary sends none. */
+bool
+standby_clock_ahead(int64 *microseconds)
+{
+	bool		streaming;
+	TimestampTz sent;
+	TimestampTz received;
+
+	SpinLockAcquire(&WalRcv->mutex);
+	streaming = WalRcv->walRcvState == WALRCV_STREAMING;
+	sent = WalRcv->lastMsgSendTime;
+	received = WalRcv->lastMsgReceiptTime;
+	SpinLockRelease(&WalRcv->mutex);
+
+	/* A receiver that starts sets both to its own time. */
+	if (!RecoveryInProgress() || !streaming || sent == received)
+		return false;
+	*microseconds = sent - received;
+	return true;
+}
+
+long
+standby_heartbeat_interval(void)
+{
+	return Max(standby_max_lag / 3, 1);
+}
+
+/*
+ * A commit, since that is what standbys know the time from.  It waits for none
+ * of them: one that is gone must not keep the others from it.
+ */
+static void
+send_heartbeat(void)
+{
+	StartTransactionCommand();
+	(void) set_config_option("synchronous_commit", "local", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	(void) GetTopTransactionId();
+	CommitTransactionCommand();
+	/* A commit of nothing is flushed later otherwise. */
+	XLogFlush(XactLastCommitEnd);
+}
+
 long
 standby_heartbeat(void)
 {
-	static TimestampTz due = 0;
+	static TimestampTz sent = 0;
 	TimestampTz now = GetCurrentTimestamp();
+	long		interval = standby_heartbeat_interval();
 
 	if (standby_max_lag == 0)
 		return LONG_MAX;
-	if (now >= due)
+	/* A promotion is to be noticed as soon as the next one is due. */
+	if (RecoveryInProgress())
+		return interval;
+	/* A clock that was set back must not silence it. */
+	if (now < sent || TimestampDifferenceExceeds(sent, now, interval))
 	{
-		XLogFlush(compat_log_message("falukeys"));
-		due = TimestampTzPlusMilliseconds(now, Max(standby_max_lag / 3, 1));
+		send_heartbeat();
+		sent = now;
 	}
-	return Max(TimestampDifferenceMilliseconds(now, due), 1);
+	return Max(interval - TimestampDifferenceMilliseconds(sent, now), 1);
 }
 
 bool

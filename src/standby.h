@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 /* Setting, in milliseconds; 0: off */
 extern int	standby_max_lag;
 
@@ -14,9 +16,24 @@ extern int	standby_max_lag;
 extern bool standby_is_stale(void);
 
 /*
- * Called in the background on a primary: if it is time, writes what tells
- * standbys that they miss nothing.  Returns in how many milliseconds to call
- * again.
+ * When the primary made the last commit that this standby has replayed, by the
+ * primary's clock: what was acknowledged before is here.  0: none since the start
+ */
+extern TimestampTz standby_replayed_until(void);
+
+/*
+ * By how much the clock of the server that this standby streams from is ahead,
+ * less the time that a message is under way; false where that cannot be known
+ */
+extern bool standby_clock_ahead(int64 *microseconds);
+
+/* How often heartbeats are due while there is a limit, in milliseconds */
+extern long standby_heartbeat_interval(void);
+
+/*
+ * Called in the background: if it is time, and this is a primary, commits what
+ * tells standbys that they miss nothing.  Returns in how many milliseconds to
+ * call again.
  */
 extern long standby_heartbeat(void);
 

@@ -162,8 +162,8 @@ usage_launcher_main(Datum arg)
 				looked_at = GetCurrentTimestamp();
 				later = start_workers();
 			}
-			wait = Min(wait, standby_heartbeat());
 		}
+		wait = Min(wait, standby_heartbeat());
 		report_lost_counts();
 		woken = background_wait(later ? Min(wait, LATER_INTERVAL) : wait) || later;
 	}

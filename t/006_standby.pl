@@ -1,6 +1,7 @@
 # Standbys: verification works there and sees what is replayed, a live secret is
 # not revealed there, a standby that may be behind says so, and what takes
-# something away holds on synchronous standbys when it returns.
+# something away holds on synchronous standbys when it returns. How a standby may
+# come to be behind: 026_standby_faults.pl.
 
 use strict;
 use warnings;
@@ -18,38 +19,10 @@ my $primary = new_server('primary', init => { allows_streaming => 1 }, conf => "
 my $workspace = new_workspace($primary, 'Standby');
 query($primary, "SELECT falukeys.define_permission('messages'), falukeys.define_permission('payments')");
 
-# How often a key is refused as on a stale standby although the primary was heard
-# of within the limit, and whether it was valid otherwise. A machine under load
-# may be late, and then the standby is stale indeed.
-query($primary, <<'SQL');
-CREATE FUNCTION count_unfounded(key text, allowed interval, seconds float) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	finish timestamptz := clock_timestamp() + seconds * interval '1 second';
-	heard timestamptz;
-	code text;
-	unfounded bigint := 0;
-	valid bigint := 0;
-BEGIN
-	WHILE clock_timestamp() < finish LOOP
-		SELECT last_msg_receipt_time INTO heard FROM pg_stat_wal_receiver;
-		code := (falukeys.verify_key(key)).code;
-		IF code = 'stale_standby' AND clock_timestamp() - heard < allowed THEN
-			unfounded := unfounded + 1;
-		ELSIF code = 'valid' THEN
-			valid := valid + 1;
-		END IF;
-	END LOOP;
-	RETURN concat_ws(' ', unfounded, 'unfounded', CASE WHEN valid > 0 THEN 'valid' END);
-END $$;
-SQL
 $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
-$standby->append_conf('postgresql.conf', <<CONF);
-wal_receiver_status_interval = 1s
-wal_receiver_timeout = 2s
-hot_standby_feedback = on
-CONF
+$standby->append_conf('postgresql.conf', "wal_receiver_status_interval = 1s\nhot_standby_feedback = on\n");
 # The test framework's copy does not keep modes, as a backup itself does.
 chmod(0600, $standby->data_dir . '/falukeys.key') or die;
 $standby->start;
@@ -176,12 +149,19 @@ is(query($standby, "SELECT falukeys.reveal_key('$test_id')"), $test_key, 'which 
 ($id, $key) = new_key('live');
 $primary->wait_for_catchup($standby);
 
+# On a primary that is not idle
 sub becomes
 {
 	my ($expected, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $code = '';
 
-	return ok($standby->poll_query_until('postgres', "SELECT code FROM falukeys.verify_key('$key')", $expected), $name);
+	for (my $start = time; $code ne $expected && time < $start + 180; sleep 0.1)
+	{
+		query($primary, 'SELECT pg_current_xact_id()');
+		$code = query($standby, "SELECT code FROM falukeys.verify_key('$key')");
+	}
+	return is($code, $expected, $name);
 }
 
 sub pause_replay
@@ -218,29 +198,11 @@ query($primary, "SELECT falukeys.disable_key('$test_id')");
 stays('valid', 3, 'without a limit a standby verifies however far it is behind');
 resume_replay();
 
-configure($standby, 'falukeys.max_standby_lag' => '3s');
-configure($primary, 'falukeys.max_standby_lag' => '3s');
-is(query($standby, "SELECT count_unfounded('$key', '3 s', 5)"), '0 unfounded valid',
-	'an idle primary that is heard of is no lag');
+configure($standby, 'falukeys.max_standby_lag' => '1s');
+becomes('valid', 'a standby that replays commits is not stale');
 
-# Nor is WAL that has just arrived, however quiet it was before.
-my $watcher = session($standby);
-$watcher->query_until(qr/watching/, "\\echo watching\nSELECT count_unfounded('$key', '3 s', 14);\n");
-foreach (1 .. 3)
-{
-	sleep 4;
-	query($primary, "SELECT falukeys.annotate_key('$test_id', 'At times')");
-}
-($sqlstate, undef, $output) = session_attempt($watcher, 'SELECT 1');
-is($output, "0 unfounded valid\n1", 'a commit after a quiet time does not make it stale');
-$watcher->quit;
-
-# As of now it has all, and then no more.
-query($primary, "SELECT falukeys.annotate_key('$test_id', 'Before the pause')");
-$primary->wait_for_catchup($standby);
 pause_replay();
-query($primary, "SELECT falukeys.enable_key('$test_id')");
-becomes('stale_standby', 'replay is paused with something to replay: stale');
+becomes('stale_standby', 'one that does not is');
 stays('stale_standby', 2, 'and it stays so');
 is_code($standby, 'garbage', 'malformed', 'malformed comes before stale_standby');
 is_code($standby, $switched, 'stale_standby', 'and stale_standby before all else');
@@ -259,28 +221,7 @@ is_code($primary, $key, 'valid', 'a primary is never stale');
 resume_replay();
 becomes('valid', 'recovers once it replays');
 
-# Cut off, by its primary's end and by its silence
-
-foreach my $mode ('fast', 'immediate')
-{
-	$primary->stop($mode);
-	becomes('stale_standby', "the primary is gone ($mode): stale");
-	stays('stale_standby', 4, 'and it stays so while the standby tries to connect');
-	$primary->start;
-	becomes('valid', 'recovers once it is back');
-}
-$primary->wait_for_catchup($standby);
-my $walsender = query($primary, 'SELECT pid FROM pg_stat_replication');
-kill('STOP', $walsender) or die;
-# The standby gives up after wal_receiver_timeout and connects anew, so its way is barred.
-configure($standby, 'primary_conninfo' => "host=/nonexistent application_name=standby");
-becomes('stale_standby', 'a primary that says nothing: stale');
-kill('CONT', $walsender);
-$standby->adjust_conf('postgresql.conf', 'primary_conninfo', "'" . $primary->connstr . " application_name=standby'");
-$standby->reload;
-becomes('valid', 'recovers once it is heard of');
 configure($standby, 'falukeys.max_standby_lag' => '0');
-configure($primary, 'falukeys.max_standby_lag' => '0');
 
 # Synchronous: what returns holds there, and waits as long as it is not replayed.
 
