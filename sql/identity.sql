@@ -2,6 +2,8 @@
 -- The transaction's identity: a verified key sets it, and nothing else can
 --
 \set VERBOSITY sqlstate
+-- Where each cache is discarded whenever it could be, as make matrix has it, making keys is slow, and not the point.
+SET debug_discard_caches = 0;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS falukeys;
 RESET client_min_messages;
@@ -54,6 +56,8 @@ SELECT pg_temp.make('network', :'workspace', networks => '{192.0.2.0/24}');
 SELECT pg_temp.make('both', :'workspace', permissions => '{identity}', networks => '{192.0.2.0/24,2001:db8::/32}');
 INSERT INTO identity_named SELECT 'temporary', made.*
 	FROM falukeys.create_temporary_key(:'workspace', 'test', '{object_1,object_2}', '{identity.read}') made;
+
+RESET debug_discard_caches;
 
 --
 -- Who the identity is
@@ -124,6 +128,7 @@ BEGIN
 	identity := pg_temp.who();
 END $$;
 
+SET debug_discard_caches = 0;
 SELECT count(*) AS made FROM unnest('{rolled,compromised,revoked,disabled,expired}'::text[]) name,
 	pg_temp.make(name, :'workspace');
 SELECT pg_temp.make('not_yet_valid', :'workspace', not_before => now() + interval '1 day');
@@ -172,12 +177,16 @@ INSERT INTO identity_case VALUES
 	('network', NULL, '::ffff:192.0.2.1', NULL, NULL),
 	('permission', 'identity.read', NULL, NULL, NULL),
 	('temporary', 'identity.read', NULL, 'object_2', 'test');
+RESET debug_discard_caches;
 
 SET ROLE identity_app;
 SELECT a.name, r.state, r.code, r.shows_key, r.identity
   FROM identity_case a
  CROSS JOIN LATERAL pg_temp.refusal(pg_temp.key_of(a.name), a.permission, a.client, a.object_id, a.mode) r;
 
+RESET ROLE;
+SET debug_discard_caches = 0;
+SET ROLE identity_app;
 -- Without raising: the same codes, and whoever was the identity before is not any more.
 CREATE FUNCTION pg_temp.tried(name text, permission text DEFAULT NULL, client inet DEFAULT NULL,
 	object_id text DEFAULT NULL,
@@ -195,6 +204,17 @@ SELECT a.name, t.code, t.code = r.code AS same, t.identity
   FROM identity_case a
  CROSS JOIN LATERAL pg_temp.refusal(pg_temp.key_of(a.name), a.permission, a.client, a.object_id, a.mode) r
  CROSS JOIN LATERAL pg_temp.tried(a.name, a.permission, a.client, a.object_id, a.mode) t;
+-- Nothing that it is given raises an error.
+SELECT v.code, count(*) FROM unnest(ARRAY[NULL, '', repeat('x', 1000000), 'fskt_' || repeat('x', 49), E'\x01', '%s%n',
+	:'unknown']) k (key),
+	unnest(ARRAY[NULL, '', '.', repeat('x', 1000000)]) p (permission),
+	unnest('{NULL,::/0,10.0.0.1}'::inet[]) c (client),
+	unnest(ARRAY[NULL, '', repeat('x', 1000000)]) o (object), unnest('{NULL,test,live}'::falukeys.key_mode[]) m (mode),
+	falukeys.try_authenticate(key, permission, client, object, mode) v GROUP BY v.code ORDER BY v.code;
+SELECT pg_temp.who();
+RESET ROLE;
+RESET debug_discard_caches;
+SET ROLE identity_app;
 -- The transaction goes on, and a savepoint brings back who it was before.
 BEGIN;
 SELECT pg_temp.take('first');
@@ -210,14 +230,6 @@ ROLLBACK TO a;
 SELECT pg_temp.who() AS first;
 SELECT code FROM falukeys.try_authenticate(:'unknown');
 COMMIT;
-SELECT pg_temp.who();
--- Nothing that it is given raises an error.
-SELECT v.code, count(*) FROM unnest(ARRAY[NULL, '', repeat('x', 1000000), 'fskt_' || repeat('x', 49), E'\x01', '%s%n',
-	:'unknown']) k (key),
-	unnest(ARRAY[NULL, '', '.', repeat('x', 1000000)]) p (permission),
-	unnest('{NULL,::/0,10.0.0.1}'::inet[]) c (client),
-	unnest(ARRAY[NULL, '', repeat('x', 1000000)]) o (object), unnest('{NULL,test,live}'::falukeys.key_mode[]) m (mode),
-	falukeys.try_authenticate(key, permission, client, object, mode) v GROUP BY v.code ORDER BY v.code;
 SELECT pg_temp.who();
 
 -- In the open, where it ends the transaction

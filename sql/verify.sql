@@ -2,6 +2,8 @@
 -- Verification: every code, and which one is answered where several apply
 --
 \set VERBOSITY sqlstate
+-- Where each cache is discarded whenever it could be, as make matrix has it, making keys is slow, and not the point.
+SET debug_discard_caches = 0;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS falukeys;
 RESET client_min_messages;
@@ -175,6 +177,7 @@ INSERT INTO verify_asked (what, name, permission, client, object_id, mode) VALUE
 	('other permission and object', 'temporary restricted', 'verify_other', '192.0.2.1', 'object_3', NULL),
 	('other object', 'temporary restricted', 'verify.read', '192.0.2.1', 'object_3', NULL);
 UPDATE verify_asked a SET key = n.key FROM verify_named n WHERE n.name = a.name;
+RESET debug_discard_caches;
 
 -- What is told: nothing up to unknown, everything from rolled on
 SELECT a.what AS asked, a.name AS key, v.code, v.valid,
@@ -210,11 +213,13 @@ SELECT falukeys.handle_allows(secret, 'verify', NULL) AS whole,
 --
 -- One key with everything wrong, put right step by step
 --
+SET debug_discard_caches = 0;
 SELECT falukeys.create_workspace('Verify, step by step') AS steps \gset
 SELECT falukeys.approve_workspace(:'steps');
 SELECT pg_temp.make_temporary('steps', :'steps', '{verify.read}', '{192.0.2.0/24}');
 SELECT falukeys.suspend_workspace(:'steps');
 SELECT falukeys.disable_key(pg_temp.id_of('steps'));
+RESET debug_discard_caches;
 PREPARE ask AS SELECT code FROM falukeys.verify_key(pg_temp.key_of('steps'), $1, $2, $3, $4);
 EXECUTE ask ('verify_other', '192.0.3.1', 'object_3', 'test');
 SELECT falukeys.enable_key(pg_temp.id_of('steps'));
