@@ -36,6 +36,7 @@ SQL_PARTS = \
 	lifecycle \
 	usage \
 	dashboard \
+	invariants \
 	finish
 EXTENSION_SCRIPT = sql/falukeys--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SCRIPT)
@@ -77,6 +78,7 @@ REGRESS = \
 	access_matrix \
 	attacks \
 	lookalikes \
+	invariants \
 	identity \
 	assume_key \
 	top_level \

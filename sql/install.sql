@@ -96,7 +96,8 @@ SELECT p.oid::regprocedure, provolatile, proparallel, proisstrict
             WHEN proname IN ('sees_every_workspace', 'acting_workspace', 'sees_every_key_change',
                 'key_changes_workspace') THEN ('s'::"char", 's'::"char", false)
             WHEN proname IN ('unflushed_usage', 'own_workspaces', 'own_usage', 'own_keys', 'own_events',
-                'own_key_changes', 'own_workspace_list', 'own_members', 'sees_a_workspace') THEN ('s'::"char",
+                'own_key_changes', 'own_workspace_list', 'own_members', 'sees_a_workspace',
+                'broken_invariants') THEN ('s'::"char",
                 'u'::"char", false)
             ELSE ('v'::"char", 'u'::"char", false) END
  ORDER BY 1;
@@ -142,6 +143,7 @@ SELECT identity, privilege_type FROM privilege
 	create_key,create_temporary_key,import_key,import_key_digest,reveal_key,roll_key,end_grace,disable_key,
 	enable_key,revoke_key,wait_for_key,
 	restrict_key,clear_permissions,clear_networks,annotate_key,set_key_validity,purge_keys,report_compromised_key,
+	broken_invariants,
 	add_member,remove_member,
 	current_key_id,current_workspace_id,current_key_kind,current_key_mode,current_key_allows,current_mode_settings,
 	require_permission,

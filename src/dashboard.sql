@@ -419,3 +419,7 @@ ALTER TABLE falukeys.permissions
 ALTER TABLE falukeys.key_objects
 	ALTER COLUMN key_id SET STATISTICS 0, ALTER COLUMN object_id SET STATISTICS 0,
 	ALTER COLUMN added_at SET STATISTICS 0;
+ALTER TABLE falukeys.mode_settings
+	ALTER COLUMN mode SET STATISTICS 0, ALTER COLUMN process_payments SET STATISTICS 0,
+	ALTER COLUMN deliver_messages SET STATISTICS 0, ALTER COLUMN verify_identities SET STATISTICS 0,
+	ALTER COLUMN webhook_max_attempts SET STATISTICS 0, ALTER COLUMN webhook_retry_window SET STATISTICS 0;

@@ -55,6 +55,7 @@ GRANT EXECUTE ON FUNCTION
 	falukeys.restrict_key(text, text[], cidr[]), falukeys.clear_permissions(text), falukeys.clear_networks(text),
 	falukeys.set_key_validity(text, timestamptz, timestamptz),
 	falukeys.report_compromised_key(text, text), falukeys.purge_keys(interval),
+	falukeys.broken_invariants(),
 	falukeys.isolate_table(regclass, name, name, text, text, name), falukeys.release_table(regclass)
 TO PUBLIC;
 

@@ -257,6 +257,16 @@ spi_owner_read(const char *sql, int count, const Parameter *parameters, DestRece
 	execute(sql, count, parameters, &options);
 }
 
+void
+spi_owner_read_everything(const char *sql, DestReceiver *destination)
+{
+	SPIExecuteOptions options = {.read_only = true,.dest = destination};
+
+	/* To compile a query of many branches takes longer than the query. */
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	execute(sql, 0, NULL, &options);
+}
+
 Datum
 spi_owner_result(int column, bool *null)
 {

@@ -54,6 +54,9 @@ extern uint64 spi_owner_run(const char *sql, int count, const Parameter *paramet
 extern void spi_owner_read(const char *sql, int count, const Parameter *parameters,
 						   DestReceiver *destination);
 
+/* The same for callers who may see every row, by whatever plan is the best. */
+extern void spi_owner_read_everything(const char *sql, DestReceiver *destination);
+
 /* A column of the first row that the last statement returned. */
 extern Datum spi_owner_result(int column, bool *null);
 
