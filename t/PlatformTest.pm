@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(
-  make_roles make_platform sealed tables content verdicts run_for
+  make_roles make_platform sealed tables content verdicts some_verdicts run_for
   check_same check_restored check_sealed check_adopted check_original check_goes_on
 );
 
@@ -247,6 +247,16 @@ sub verdicts
 SELECT k, v, w FROM unnest(ARRAY[$list]) WITH ORDINALITY AS u(k, n),
        falukeys.verify_key(k, 'messages.read', '10.1.2.3', 'one') v, falukeys.verify_key(k) w ORDER BY n
 SQL
+}
+
+# Some keys, and how they are verified, separated by spaces
+sub some_verdicts
+{
+	my @some = (grep { $keys{$_} =~ /^(test|live)(, (public|restricted|revoked|rolled to|Suspended))?$/ } sort keys %keys);
+	my $list = join(',', map { "'$_'" } @some);
+
+	return (\@some, origin("SELECT string_agg(v.code, ' ' ORDER BY n) FROM unnest(ARRAY[$list]) "
+		. 'WITH ORDINALITY AS u(k, n), falukeys.verify_key(k) v'));
 }
 
 # Runs a program against a server.
