@@ -185,5 +185,7 @@ usage_launcher_request(void)
 	};
 
 	usage_places_request();
-	RegisterBackgroundWorker(&launcher);
+	/* Databases are made and dropped under pg_upgrade, and nothing else may write. */
+	if (!IsBinaryUpgrade)
+		RegisterBackgroundWorker(&launcher);
 }

@@ -24,7 +24,8 @@ our @EXPORT = qw(
 sub new_server
 {
 	my ($name, %parameters) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = PostgreSQL::Test::Cluster->new($name,
+		defined $parameters{install_path} ? (install_path => $parameters{install_path}) : ());
 
 	$node->init(extra => [ '-E', 'UTF8', '--locale', 'C' ], %{ $parameters{init} || {} });
 	$node->append_conf('postgresql.conf', <<CONF);

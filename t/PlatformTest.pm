@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(
-  make_roles make_platform sealed tables content verdicts some_verdicts run_for
+  make_roles make_platform remember sealed tables content verdicts some_verdicts run_for
   check_same check_restored check_sealed check_adopted check_original check_goes_on
 );
 
