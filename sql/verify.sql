@@ -193,6 +193,7 @@ SELECT a.what AS asked, a.name AS key, v.code, v.valid,
 SELECT kind, mode, expires_at IS NOT NULL AS expires, meta FROM falukeys.verify_key(pg_temp.key_of('expired'));
 
 -- The code is valid, and only it, where valid is; and the other functions say so too.
+SET debug_discard_caches = 0;
 SELECT count(*) AS asked, count(*) FILTER (WHERE v.valid) AS valid,
        count(*) FILTER (WHERE (v.code = 'valid') IS DISTINCT FROM v.valid) AS differing,
        count(*) FILTER (WHERE w.valid IS DISTINCT FROM falukeys.key_allows(a.key, a.permission,
@@ -203,6 +204,7 @@ SELECT count(*) AS asked, count(*) FILTER (WHERE v.valid) AS valid,
  CROSS JOIN LATERAL (SELECT CASE WHEN falukeys.is_well_formed(a.key) THEN falukeys.apikey_of(a.key) END AS handle) h
  CROSS JOIN LATERAL falukeys.verify_key(a.key, a.permission, a.client, a.object_id, a.mode) v
  CROSS JOIN LATERAL falukeys.verify_key(a.key, a.permission, a.client) w;
+RESET debug_discard_caches;
 SELECT falukeys.handle_allows(secret, 'verify', NULL) AS whole,
        falukeys.handle_allows(replace(secret::text, falukeys.redacted(secret), 'fskl_****0000')::falukeys.apikey,
            'verify', NULL) AS other_last_four,
@@ -234,6 +236,7 @@ EXECUTE ask ('verify.read', '192.0.2.1', 'object_1', 'live');
 --
 -- NULL in every argument, in every combination
 --
+SET debug_discard_caches = 0;
 SELECT name, code, count(*), count(*) FILTER (WHERE valid IS NULL) AS nulls
   FROM unnest('{valid,temporary restricted,public}'::text[]) name,
        unnest(ARRAY[NULL, 'verify.read']) permission, unnest(ARRAY[NULL, '192.0.2.1'::inet]) client,
@@ -258,6 +261,7 @@ SELECT name, code, count(*)
         SELECT '%') hostile(asked),
        falukeys.verify_key(pg_temp.key_of(name), asked, '::/0', asked)
  GROUP BY name, code ORDER BY 1, 2;
+RESET debug_discard_caches;
 SELECT code FROM falukeys.verify_key(pg_temp.key_of('valid')::varchar(100));
 SELECT code FROM falukeys.verify_key('fskl_verifyverifyverify5555');
 
