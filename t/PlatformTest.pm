@@ -252,7 +252,8 @@ SQL
 # Some keys, and how they are verified, separated by spaces
 sub some_verdicts
 {
-	my @some = (grep { $keys{$_} =~ /^(test|live)(, (public|restricted|revoked|rolled to|Suspended))?$/ } sort keys %keys);
+	my @some = grep { $keys{$_} =~ /^(test|live)(, (public|restricted|revoked|rolled to|Suspended))?$/ }
+	  sort keys %keys;
 	my $list = join(',', map { "'$_'" } @some);
 
 	return (\@some, origin("SELECT string_agg(v.code, ' ' ORDER BY n) FROM unnest(ARRAY[$list]) "
