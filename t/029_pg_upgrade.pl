@@ -51,7 +51,8 @@ sub upgrade
 
 	$new->stop;
 	chdir($directory) or die "could not change to $directory: $!";
-	command_ok([ 'pg_upgrade', '--no-sync', '--retain', $mode eq 'link' ? '--link' : (), '-d', $old->data_dir, '-D', $new->data_dir,
+	command_ok([ 'pg_upgrade', '--no-sync', '--retain', $mode eq 'link' ? '--link' : (),
+		'-d', $old->data_dir, '-D', $new->data_dir,
 		'-b', defined $old_path ? "$old_path/bin" : $bin, '-B', $bin, '-s', $directory,
 		'-p', $old->port, '-P', $new->port, '-j', '2' ], "pg_upgrade --$mode");
 	my @logs = sort(glob($new->data_dir . '/pg_upgrade_output.d/*/log/*server*.log'));
