@@ -59,12 +59,12 @@ GRANT EXECUTE ON FUNCTION
 	falukeys.isolate_table(regclass, name, name, text, text, name), falukeys.release_table(regclass)
 TO PUBLIC;
 
--- These tell the transaction's own identity.
+-- These tell the transaction's own identity.  isolated_workspace and isolated_mode are everyone's already.
 GRANT EXECUTE ON FUNCTION
 	falukeys.deauthenticate(),
 	falukeys.current_key_id(), falukeys.current_workspace_id(), falukeys.current_key_kind(),
 	falukeys.current_key_mode(), falukeys.current_key_objects(), falukeys.current_key_allows(text),
-	falukeys.require_permission(text), falukeys_internal.isolated(text, boolean), falukeys_internal.isolated_object(text, text, text),
+	falukeys.require_permission(text), falukeys_internal.isolated_object(text, text, text),
 	falukeys.current_mode_settings()
 TO PUBLIC;
 

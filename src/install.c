@@ -209,26 +209,31 @@ install_assert_schema_is_ours(PG_FUNCTION_ARGS)
  * The statements that are missing until each object has the privileges of its
  * owner, and a type besides the USAGE that is PUBLIC's by default.  What the
  * owner has granted to anyone else goes, with all that was granted on by those.
+ * Two functions are everyone's and stay by default too: each query on an isolated
+ * table calls them, and the server takes long to find privileges that are written
+ * down.
  */
 static const char *const missing_statements =
 "WITH object AS ("
-" SELECT 'SCHEMA' AS kind, 'n'::\"char\" AS code, pg_catalog.quote_ident(nspname) AS name, nspowner AS owner, nspacl AS acl"
+" SELECT 'SCHEMA' AS kind, 'n'::\"char\" AS code, pg_catalog.quote_ident(nspname) AS name, nspowner AS owner, nspacl AS acl,"
+" false AS everyones"
 " FROM pg_catalog.pg_namespace WHERE oid = $1"
 " UNION ALL SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::\"char\","
-" pg_catalog.format('%I.%I', $2, relname), relowner, relacl"
+" pg_catalog.format('%I.%I', $2, relname), relowner, relacl, false"
 " FROM pg_catalog.pg_class WHERE relnamespace = $1 AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')"
-" UNION ALL SELECT 'ROUTINE', 'f', oid::pg_catalog.regprocedure::text, proowner, proacl"
+" UNION ALL SELECT 'ROUTINE', 'f', oid::pg_catalog.regprocedure::text, proowner, proacl,"
+" proname IN ('isolated_workspace', 'isolated_mode')"
 " FROM pg_catalog.pg_proc WHERE pronamespace = $1"
-" UNION ALL SELECT 'TYPE', 'T', oid::pg_catalog.regtype::text, typowner, typacl"
+" UNION ALL SELECT 'TYPE', 'T', oid::pg_catalog.regtype::text, typowner, typacl, true"
 " FROM pg_catalog.pg_type WHERE typnamespace = $1 AND typacl IS NOT NULL),"
 " has AS (SELECT o.*, a.grantee, a.privilege_type"
 " FROM object AS o, pg_catalog.aclexplode(COALESCE(acl, pg_catalog.acldefault(code, owner))) AS a),"
 " wanted AS (SELECT o.*, a.grantee, a.privilege_type"
 " FROM object AS o, pg_catalog.aclexplode(pg_catalog.acldefault(code, owner)) AS a"
-" WHERE a.grantee = o.owner OR o.kind = 'TYPE')"
+" WHERE a.grantee = o.owner OR o.everyones)"
 " SELECT pg_catalog.format('REVOKE ALL ON %s %s FROM %s CASCADE', kind, name,"
 " CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END)"
-" FROM has WHERE grantee <> owner AND NOT (kind = 'TYPE' AND grantee = 0)"
+" FROM has WHERE grantee <> owner AND NOT (everyones AND grantee = 0)"
 " GROUP BY kind, name, grantee"
 " UNION ALL SELECT pg_catalog.format('GRANT %s ON %s %s TO %s', privilege_type, kind, name,"
 " CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END)"

@@ -30,7 +30,6 @@
 #include "identity.h"
 #include "isolation_before.h"
 #include "permissions.h"
-#include "result.h"
 #include "spi_owner.h"
 
 #define PERMISSIVE_POLICY	"falukeys_isolation"
@@ -44,7 +43,8 @@ static const char *const policies[] = {
 	"falukeys_isolation_delete",
 };
 
-PG_FUNCTION_INFO_V1(isolation_isolated);
+PG_FUNCTION_INFO_V1(isolation_isolated_workspace);
+PG_FUNCTION_INFO_V1(isolation_isolated_mode);
 PG_FUNCTION_INFO_V1(isolation_isolated_object);
 PG_FUNCTION_INFO_V1(isolation_isolate_table);
 PG_FUNCTION_INFO_V1(isolation_release_table);
@@ -59,28 +59,38 @@ typedef struct Target
 	bool		forced;
 } Target;
 
-/*
- * The workspace and the mode whose rows the identity may touch.  They come as
- * one row, so that a policy never compares with values of two identities, even
- * if the identity changes during a query.
- */
-Datum
-isolation_isolated(PG_FUNCTION_ARGS)
+/* The identity, if it may touch the rows of its workspace and mode */
+static const Identity *
+identity_for_rows(FunctionCallInfo fcinfo)
 {
 	const Identity *identity = identity_current();
 	bool		by_object = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
-	static const ResultColumns columns = {2, {TEXTOID, RESULT_ENUM}};
-	Datum		values[2];
-	bool		nulls[2] = {false};
 
 	if (identity == NULL || identity->facts.secret.kind == 'p' ||
 		(identity->facts.secret.kind == 't' && !by_object) ||
 		(!PG_ARGISNULL(0) && !identity_allows(identity, PG_GETARG_TEXT_PP(0))))
-		PG_RETURN_NULL();
+		return NULL;
+	return identity;
+}
 
-	values[0] = CStringGetTextDatum(identity->facts.workspace_id.text);
-	values[1] = ObjectIdGetDatum(identity->facts.mode_oid);
-	return result_row(fcinfo, &columns, values, nulls);
+Datum
+isolation_isolated_workspace(PG_FUNCTION_ARGS)
+{
+	const Identity *identity = identity_for_rows(fcinfo);
+
+	if (identity == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(identity->facts.workspace_id.text));
+}
+
+Datum
+isolation_isolated_mode(PG_FUNCTION_ARGS)
+{
+	const Identity *identity = identity_for_rows(fcinfo);
+
+	if (identity == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_OID(identity->facts.mode_oid);
 }
 
 static bool
@@ -204,25 +214,32 @@ quoted_or_null(FunctionCallInfo fcinfo, int number)
 		quote_literal_cstr(text_to_cstring(PG_GETARG_TEXT_PP(number)));
 }
 
-/* The expression of a policy */
+/*
+ * The expression of a policy.  One subquery answers both values, so that it
+ * never compares with those of two identities, even if the identity changes
+ * during a query: nothing runs between one and the other.  A function in FROM
+ * could answer both at once, but scanning it costs more than calling two.
+ */
 static char *
-condition(const char *workspace_column, const char *mode_column, bool mode_is_text,
-		  const char *object_column, const char *permission)
+condition(const char *workspace_column, const char *mode_column, const Columns *columns,
+		  const char *permission)
 {
+	const char *by_object = columns->object ? "true" : "false";
 	StringInfoData expression;
 
 	initStringInfo(&expression);
 	appendStringInfo(&expression,
 					 "(%s, %s) OPERATOR(pg_catalog.=)"
-					 " (SELECT i.workspace, i.mode%s FROM falukeys_internal.isolated(%s, %s) AS i)",
+					 " (SELECT falukeys_internal.isolated_workspace(%s, %s),"
+					 " falukeys_internal.isolated_mode(%s, %s)%s)",
 					 quote_identifier(workspace_column), quote_identifier(mode_column),
-					 mode_is_text ? "::pg_catalog.text" : "", permission,
-					 object_column ? "true" : "false");
-	if (object_column != NULL)
+					 permission, by_object, permission, by_object,
+					 columns->mode_is_text ? "::pg_catalog.text" : "");
+	if (columns->object != NULL)
 		appendStringInfo(&expression,
 						 " AND falukeys_internal.isolated_object(%s, %s::pg_catalog.text, %s)",
 						 quote_identifier(workspace_column), quote_identifier(mode_column),
-						 quote_identifier(object_column));
+						 quote_identifier(columns->object));
 	return expression.data;
 }
 
@@ -270,9 +287,9 @@ run(const char *sql)
 /*
  * If row security was on and had permissive policies, they stay.  Otherwise
  * ours permits everything within the isolation.  The conditions after "true"
- * decide nothing and cost nothing, but make this policy depend on the same
- * objects as the restrictive ones, so that a DROP with CASCADE drops all of
- * them.
+ * decide nothing, but make this policy depend on the same objects as the
+ * restrictive ones, so that a DROP with CASCADE drops all of them.  Reading needs
+ * no such condition: every use of a plan would walk through it.
  */
 static bool
 permit(const Target *target, const char *read, const char *write)
@@ -281,7 +298,7 @@ permit(const Target *target, const char *read, const char *write)
 		SPI_OWNER_RUN("SELECT FROM pg_policy WHERE polrelid = $1 AND polpermissive",
 					  (Parameter) {OIDOID, ObjectIdGetDatum(target->table), false}) > 0)
 		return false;
-	run(psprintf("CREATE POLICY " PERMISSIVE_POLICY " ON %s USING (true OR (%s)) WITH CHECK (true OR (%s))",
+	run(psprintf("CREATE POLICY " PERMISSIVE_POLICY " ON %s USING (true) WITH CHECK (true OR (%s) OR (%s))",
 				 target->name, read, write));
 	return true;
 }
@@ -440,10 +457,8 @@ isolate(FunctionCallInfo fcinfo, const Target *target, const Columns *columns)
 {
 	const char *workspace = get_attname(target->table, columns->workspace, false);
 	const char *mode = get_attname(target->table, columns->mode, false);
-	const char *read = condition(workspace, mode, columns->mode_is_text, columns->object,
-								 quoted_or_null(fcinfo, 3));
-	const char *write = condition(workspace, mode, columns->mode_is_text, columns->object,
-								  quoted_or_null(fcinfo, 4));
+	const char *read = condition(workspace, mode, columns, quoted_or_null(fcinfo, 3));
+	const char *write = condition(workspace, mode, columns, quoted_or_null(fcinfo, 4));
 	bool		permitted = permit(target, read, write);
 
 	restrict_to_identity(target, read, write);

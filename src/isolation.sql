@@ -1,13 +1,13 @@
 
 -- Application tables whose rows only their own workspace and mode touch.
 
--- A type of its own, since columns of OUT parameters would be looked up for each query.
-CREATE TYPE falukeys_internal.isolation AS (workspace text, mode falukeys.key_mode);
-COMMENT ON TYPE falukeys_internal.isolation IS 'Whose rows an identity may touch';
+CREATE FUNCTION falukeys_internal.isolated_workspace(permission text, by_object boolean) RETURNS text
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'isolation_isolated_workspace';
+COMMENT ON FUNCTION falukeys_internal.isolated_workspace(text, boolean) IS 'For policies of isolate_table: the workspace whose rows the identity may touch, NULL for none; by_object tells whether there is a column of objects. For everyone';
 
-CREATE FUNCTION falukeys_internal.isolated(permission text, by_object boolean) RETURNS falukeys_internal.isolation
-	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'isolation_isolated';
-COMMENT ON FUNCTION falukeys_internal.isolated(text, boolean) IS 'For policies of isolate_table: the workspace and mode whose rows the identity may touch, NULL for none; by_object tells whether there is a column of objects. For everyone';
+CREATE FUNCTION falukeys_internal.isolated_mode(permission text, by_object boolean) RETURNS falukeys.key_mode
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'isolation_isolated_mode';
+COMMENT ON FUNCTION falukeys_internal.isolated_mode(text, boolean) IS 'For policies of isolate_table: the mode whose rows the identity may touch, NULL for none, as isolated_workspace. For everyone';
 
 CREATE FUNCTION falukeys_internal.isolated_object(workspace text, mode text, object text) RETURNS boolean
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'isolation_isolated_object';
