@@ -38,7 +38,7 @@ PG_FUNCTION_INFO_V1(keys_annotate);
 Datum
 keys_hand_out(FunctionCallInfo fcinfo, const text *id, PlainKey *key, bool reveal)
 {
-	static const ResultColumns columns = {2, {TEXTOID, TEXTOID}};
+	static ResultColumns columns = {2, {TEXTOID, TEXTOID}};
 	text	   *plaintext = cstring_to_text(key->text);
 	Datum		values[2] = {PointerGetDatum(id), PointerGetDatum(plaintext)};
 	bool		nulls[2] = {false, !reveal};

@@ -9,6 +9,7 @@
 #include "funcapi.h"
 #include "nodes/execnodes.h"
 #include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
 #include "result.h"
 
@@ -27,22 +28,30 @@ fits(Oid type, Oid expected)
 	return expected == RESULT_ENUM ? type_is_enum(type) : type == expected;
 }
 
-/* In the order of the type, without dropped ones */
-static void
-find_columns(ResultRow *row, const ResultColumns *columns)
+/* In the order of the type, without dropped ones; how many there are */
+static int
+find_columns(TupleDesc descriptor, const ResultColumns *columns, int *attributes)
 {
 	int			found = 0;
 
-	for (int i = 0; i < row->descriptor->natts && found < columns->count; i++)
+	for (int i = 0; i < descriptor->natts && found < columns->count; i++)
 	{
-		Form_pg_attribute attribute = TupleDescAttr(row->descriptor, i);
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
 
 		if (attribute->attisdropped)
 			continue;
 		if (!fits(attribute->atttypid, columns->types[found]))
 			break;
-		row->attributes[found++] = i;
+		attributes[found++] = i;
 	}
+	return found;
+}
+
+static void
+require_columns(ResultRow *row, const ResultColumns *columns)
+{
+	int			found = find_columns(row->descriptor, columns, row->attributes);
+
 	if (found < columns->count)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -69,6 +78,45 @@ expected_descriptor(FunctionCallInfo fcinfo)
 	return descriptor;
 }
 
+/* Looks whether a type has our columns and no others, and notes that it has. */
+static void
+get_to_know(Oid type, ResultColumns *columns)
+{
+	TupleDesc	descriptor = lookup_rowtype_tupdesc_copy(type, -1);
+	uint64		identifier = lookup_type_cache(type, 0)->tupDesc_identifier;
+	int			attributes[RESULT_MAX_COLUMNS];
+
+	if (descriptor->natts == columns->count &&
+		find_columns(descriptor, columns, attributes) == columns->count)
+		columns->known = identifier;
+	FreeTupleDesc(descriptor);
+}
+
+/*
+ * The server's own descriptor of a type that has our columns and no others;
+ * NULL for any other, and where a query in FROM expects another.  It holds until
+ * the next look at the catalogs.
+ */
+static TupleDesc
+known_descriptor(FunctionCallInfo fcinfo, ResultColumns *columns)
+{
+	ReturnSetInfo *info = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			type = get_fn_expr_rettype(fcinfo->flinfo);
+	TypeCacheEntry *entry;
+
+	if (!OidIsValid(type) || type == RECORDOID)
+		return NULL;
+	if (info != NULL && IsA(info, ReturnSetInfo) && info->expectedDesc != NULL &&
+		info->expectedDesc->natts != columns->count)
+		return NULL;
+	entry = lookup_type_cache(type, TYPECACHE_TUPDESC);
+	if (entry->tupDesc == NULL || entry->tupDesc->natts != columns->count)
+		return NULL;
+	if (unlikely(entry->tupDesc_identifier != columns->known))
+		get_to_know(type, columns);
+	return entry->tupDesc_identifier == columns->known ? entry->tupDesc : NULL;
+}
+
 /* Looked up once for each place in a query that calls it */
 static ResultRow *
 row_of(FunctionCallInfo fcinfo, const ResultColumns *columns)
@@ -85,7 +133,7 @@ row_of(FunctionCallInfo fcinfo, const ResultColumns *columns)
 		if (descriptor == NULL && get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 			elog(ERROR, "return type must be a row type");
 		row->descriptor = BlessTupleDesc(descriptor);
-		find_columns(row, columns);
+		require_columns(row, columns);
 		row->values = palloc0(descriptor->natts * sizeof(Datum));
 		row->nulls = palloc(descriptor->natts * sizeof(bool));
 		memset(row->nulls, true, descriptor->natts * sizeof(bool));
@@ -96,17 +144,21 @@ row_of(FunctionCallInfo fcinfo, const ResultColumns *columns)
 }
 
 void
-result_prepare(FunctionCallInfo fcinfo, const ResultColumns *columns)
+result_prepare(FunctionCallInfo fcinfo, ResultColumns *columns)
 {
-	(void) row_of(fcinfo, columns);
+	if (known_descriptor(fcinfo, columns) == NULL)
+		(void) row_of(fcinfo, columns);
 }
 
 Datum
-result_row(FunctionCallInfo fcinfo, const ResultColumns *columns,
-		   Datum *values, bool *nulls)
+result_row(FunctionCallInfo fcinfo, ResultColumns *columns, Datum *values, bool *nulls)
 {
-	ResultRow  *row = row_of(fcinfo, columns);
+	TupleDesc	known = known_descriptor(fcinfo, columns);
+	ResultRow  *row;
 
+	if (known != NULL)
+		return HeapTupleGetDatum(heap_form_tuple(known, values, nulls));
+	row = row_of(fcinfo, columns);
 	if (row->descriptor->natts == columns->count)
 		return HeapTupleGetDatum(heap_form_tuple(row->descriptor, values, nulls));
 	for (int i = 0; i < columns->count; i++)

@@ -20,12 +20,13 @@ typedef struct ResultColumns
 {
 	int			count;
 	Oid			types[RESULT_MAX_COLUMNS];
+	uint64		known;			/* which version of the type has just these; 0: none that we know of */
 } ResultColumns;
 
 /* Looks the row type up, for a result_row that comes later */
-extern void result_prepare(FunctionCallInfo fcinfo, const ResultColumns *columns);
+extern void result_prepare(FunctionCallInfo fcinfo, ResultColumns *columns);
 
-extern Datum result_row(FunctionCallInfo fcinfo, const ResultColumns *columns,
+extern Datum result_row(FunctionCallInfo fcinfo, ResultColumns *columns,
 						Datum *values, bool *nulls);
 
 #endif							/* FALUKEYS_RESULT_H */

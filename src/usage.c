@@ -17,7 +17,7 @@ PG_FUNCTION_INFO_V1(usage_unflushed);
 
 #define USAGE_COLUMNS	5
 
-static const ResultColumns columns = {
+static ResultColumns columns = {
 	USAGE_COLUMNS, {INT8OID, INT8OID, TIMESTAMPTZOID, INETOID, TIMESTAMPTZOID}
 };
 

@@ -19,7 +19,7 @@ PG_FUNCTION_INFO_V1(verify_key_allows);
 PG_FUNCTION_INFO_V1(verify_handle_allows);
 
 /* As type verdict has them */
-static const ResultColumns columns = {
+static ResultColumns columns = {
 	8, {BOOLOID, TEXTOID, TEXTOID, TEXTOID, RESULT_ENUM, RESULT_ENUM, TIMESTAMPTZOID, JSONBOID}
 };
 
