@@ -14,6 +14,7 @@
 #include "compat.h"
 #include "events.h"
 #include "hints.h"
+#include "holders.h"
 #include "master_key.h"
 #include "request.h"
 #include "standby.h"
@@ -87,6 +88,7 @@ _PG_init(void)
 	if (preloading)
 	{
 		hints_request(usage_max_keys);
+		holders_request();
 		usage_file_request();
 		usage_launcher_request();
 	}

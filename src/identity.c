@@ -12,19 +12,16 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
-#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "access.h"
 #include "argument.h"
 #include "arrays.h"
 #include "compat.h"
+#include "holders.h"
 #include "identity.h"
-#include "lock_tag.h"
 #include "mode_settings.h"
 #include "permissions.h"
 #include "top_level.h"
@@ -87,6 +84,7 @@ end_transaction(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_PRE_COMMIT)
 		warn_of_its_end();
+	holders_end_transaction(event);
 	/* The memory is freed with the transaction's. */
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		current = NULL;
@@ -101,6 +99,7 @@ end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId p
 	{
 		while (current != NULL && current->nest_level >= level)
 			drop_current();
+		holders_abort_subtransaction();
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
@@ -109,18 +108,22 @@ end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId p
 	}
 }
 
+static void
+watch_transactions(void)
+{
+	static bool watching = false;
+
+	if (watching)
+		return;
+	RegisterXactCallback(end_transaction, NULL);
+	RegisterSubXactCallback(end_subtransaction, NULL);
+	watching = true;
+}
+
 /* Replaces the identity of this subtransaction, and hides that of an outer one. */
 static void
 push(Identity *pushed)
 {
-	static bool registered = false;
-
-	if (!registered)
-	{
-		RegisterXactCallback(end_transaction, NULL);
-		RegisterSubXactCallback(end_subtransaction, NULL);
-		registered = true;
-	}
 	pushed->nest_level = GetCurrentTransactionNestLevel();
 	while (current != NULL && current->nest_level >= pushed->nest_level)
 		drop_current();
@@ -132,24 +135,6 @@ static Identity *
 new_identity(void)
 {
 	return MemoryContextAllocZero(TopTransactionContext, sizeof(Identity));
-}
-
-/* Half of the digest is enough, since a tag has room for less. */
-static void
-set_lock_tag(LOCKTAG *tag, const ApiKey *secret)
-{
-	lock_tag_of_value(tag, LOCK_IDENTITY, secret->digest, CRYPTO_DIGEST_LENGTH / 2);
-}
-
-/* A cursor opened by the key outlives its savepoint's rollback, and so must the lock. */
-static void
-keep_lock(const LOCKTAG *tag)
-{
-	ResourceOwner owner = CurrentResourceOwner;
-
-	CurrentResourceOwner = TopTransactionResourceOwner;
-	(void) LockAcquire(tag, ShareLock, false, false);
-	CurrentResourceOwner = owner;
 }
 
 /* The identity for a valid key.  The secret is the one that was presented. */
@@ -195,24 +180,20 @@ take(const ApiKey *secret, const VerdictRequest *asked, Verdict *verdict)
 {
 	VerdictRequest request = *asked;
 	Identity   *identity = NULL;
-	LOCKTAG		tag;
+	Holding		holding;
 
-	/*
-	 * Locked before it is verified, so that a wait that begins after a
-	 * revocation misses nobody.
-	 */
-	set_lock_tag(&tag, secret);
-	(void) LockAcquire(&tag, ShareLock, false, false);
+	watch_transactions();
+	holders_enter(secret, &holding);
 	request.when_valid = describe;
 	request.context = &identity;
 	verdict_reach(secret, &request, verdict);
 	if (verdict->code == VERDICT_VALID)
 	{
-		keep_lock(&tag);
+		holders_stay(&holding);
 		push(identity);
 	}
 	else
-		(void) LockRelease(&tag, ShareLock, false);	/* nobody has to wait for a key that was refused */
+		holders_leave(&holding);
 }
 
 void
@@ -443,11 +424,6 @@ identity_wait_for_key(PG_FUNCTION_ARGS)
 	store_reader_end(&reader);
 
 	foreach(cell, secrets)
-	{
-		LOCKTAG		tag;
-
-		set_lock_tag(&tag, lfirst(cell));
-		WaitForLockers(tag, ExclusiveLock, false);
-	}
+		holders_wait(lfirst(cell));
 	PG_RETURN_VOID();
 }

@@ -11,7 +11,7 @@
 
 #include "shared_memory.h"
 
-#define MAX_REQUESTS	4
+#define MAX_REQUESTS	5
 
 static const SharedMemory *requests[MAX_REQUESTS];
 static int	request_count = 0;

@@ -1,0 +1,221 @@
+/*
+ * holders.c
+ *		Which running transactions act by a key, for who waits for them.
+ *
+ * Where the library is preloaded each session has a place in shared memory, in
+ * which it notes one secret; who waits looks at all places.  A lock would cost
+ * many times as much, at each request.  There is one on a second secret of a
+ * transaction, on that of a prepared transaction, and where there is no place.
+ *
+ * A secret is noted before it is verified, and who waits has committed before
+ * he looks.  So he finds a transaction that was authorised before a revocation,
+ * or it sees the revocation.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "utils/resowner.h"
+
+#include "holders.h"
+#include "lock_tag.h"
+#include "shared_memory.h"
+
+/* Only its session writes it. */
+typedef struct Holder
+{
+	pg_atomic_uint64 secret;	/* the first bytes of its digest; 0: none */
+	Oid			database;
+	VirtualTransactionId transaction;
+} Holder;
+
+/* In a cache line of its own */
+typedef union HolderPlace
+{
+	Holder		holder;
+	char		padding[PG_CACHE_LINE_SIZE];
+} HolderPlace;
+
+static HolderPlace *places = NULL;
+
+/* What this session has noted; kept: to the end of the transaction */
+static Holder *mine = NULL;
+static ApiKey noted;
+static bool kept = false;
+
+static uint64
+note_of(const ApiKey *secret)
+{
+	uint64		note;
+
+	memcpy(&note, secret->digest, sizeof(note));
+	return note == 0 ? 1 : note;
+}
+
+static Holder *
+own_place(void)
+{
+	ptrdiff_t	number = MyProc - ProcGlobal->allProcs;
+
+	return places == NULL || number >= MaxBackends ? NULL : &places[number].holder;
+}
+
+/* False where a lock is needed */
+static bool
+make_note(const ApiKey *secret)
+{
+	if (kept)
+		return memcmp(noted.digest, secret->digest, CRYPTO_DIGEST_LENGTH) == 0;
+	mine = own_place();
+	if (mine == NULL)
+		return false;
+	mine->database = MyDatabaseId;
+	GET_VXID_FROM_PGPROC(mine->transaction, *MyProc);
+	pg_write_barrier();
+	pg_atomic_write_u64(&mine->secret, note_of(secret));
+	noted = *secret;
+	/* The snapshot of the verification is taken after this can be seen. */
+	pg_memory_barrier();
+	return true;
+}
+
+static void
+drop_note(void)
+{
+	if (mine != NULL)
+		pg_atomic_write_u64(&mine->secret, 0);
+	mine = NULL;
+	kept = false;
+}
+
+/* Half of the digest is enough, since a tag has room for less. */
+static void
+set_lock_tag(LOCKTAG *tag, const ApiKey *secret)
+{
+	lock_tag_of_value(tag, LOCK_IDENTITY, secret->digest, CRYPTO_DIGEST_LENGTH / 2);
+}
+
+/* A cursor opened by the key outlives its savepoint's rollback, and so must the lock. */
+static void
+keep_lock(const LOCKTAG *tag)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+
+	CurrentResourceOwner = TopTransactionResourceOwner;
+	(void) LockAcquire(tag, ShareLock, false, false);
+	CurrentResourceOwner = owner;
+}
+
+void
+holders_enter(const ApiKey *secret, Holding *holding)
+{
+	holding->locked = !make_note(secret);
+	if (!holding->locked)
+		return;
+	set_lock_tag(&holding->tag, secret);
+	(void) LockAcquire(&holding->tag, ShareLock, false, false);
+}
+
+void
+holders_stay(const Holding *holding)
+{
+	if (holding->locked)
+		keep_lock(&holding->tag);
+	else
+		kept = true;
+}
+
+void
+holders_leave(const Holding *holding)
+{
+	if (holding->locked)
+		(void) LockRelease(&holding->tag, ShareLock, false);
+	else if (!kept)
+		drop_note();
+}
+
+void
+holders_end_transaction(XactEvent event)
+{
+	LOCKTAG		tag;
+
+	if (event == XACT_EVENT_PRE_PREPARE && kept)
+	{
+		set_lock_tag(&tag, &noted);
+		keep_lock(&tag);
+	}
+	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		drop_note();
+}
+
+/* An error may have come while the key was being verified. */
+void
+holders_abort_subtransaction(void)
+{
+	if (!kept)
+		drop_note();
+}
+
+/*
+ * The note is read before and after: between, it was of this transaction.  Where
+ * it was of a later one too, that has begun after the waiter did, and he waits
+ * for either or none.
+ */
+static bool
+is_noted(Holder *holder, uint64 note, VirtualTransactionId *transaction)
+{
+	if (pg_atomic_read_u64(&holder->secret) != note || holder->database != MyDatabaseId)
+		return false;
+	pg_read_barrier();
+	*transaction = holder->transaction;
+	pg_read_barrier();
+	return pg_atomic_read_u64(&holder->secret) == note;
+}
+
+/* A transaction that is being prepared has its lock before its note goes. */
+void
+holders_wait(const ApiKey *secret)
+{
+	uint64		note = note_of(secret);
+	LOCKTAG		tag;
+
+	pg_memory_barrier();
+	for (int i = 0; places != NULL && i < MaxBackends; i++)
+	{
+		Holder	   *holder = &places[i].holder;
+		VirtualTransactionId transaction;
+
+		if (holder != own_place() && is_noted(holder, note, &transaction))
+			(void) VirtualXactLock(transaction, true);
+	}
+	set_lock_tag(&tag, secret);
+	WaitForLockers(tag, ExclusiveLock, false);
+}
+
+static Size
+memory_size(void)
+{
+	return mul_size(MaxBackends, sizeof(HolderPlace));
+}
+
+static void
+attach(void *memory, bool first)
+{
+	places = memory;
+	if (!first)
+		return;
+	memset(places, 0, memory_size());
+	for (int i = 0; i < MaxBackends; i++)
+		pg_atomic_init_u64(&places[i].holder.secret, 0);
+}
+
+void
+holders_request(void)
+{
+	static const SharedMemory wanted = {"falukeys holders", memory_size, 0, attach};
+
+	shared_memory_request(&wanted);
+}

@@ -1,0 +1,108 @@
+# Who waits for a key where the library is preloaded: a transaction that acts by
+# one key is noted in memory, one that acts by more or is prepared has locks.
+
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+
+use FalukeysTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_server('holders', conf => "shared_preload_libraries = 'falukeys'\nmax_prepared_transactions = 2\n");
+my $workspace = new_workspace($node, 'Holders');
+my (%id, %key);
+foreach my $name (qw(first second))
+{
+	($id{$name}, $key{$name}) =
+		split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test')"));
+}
+my $actor = session($node);
+
+sub act
+{
+	my ($sql) = @_;
+
+	$sql =~ s/take\((\w+)(.*?)\)/SELECT FROM falukeys.try_authenticate('$key{$1}'$2)/g;
+	$actor->query_safe($sql);
+	return;
+}
+
+# Who is waited for, of a key by its name
+sub waits
+{
+	my ($name, $what) = @_;
+
+	refused($node, "SET lock_timeout = '100ms'; SELECT falukeys.wait_for_key('$id{$name}')", '55P03', qr/./, $what);
+	return;
+}
+
+sub passes
+{
+	my ($name, $what) = @_;
+
+	is(query($node, "SET lock_timeout = '100ms'; SELECT 'over' FROM falukeys.wait_for_key('$id{$name}')"), 'over', $what);
+	return;
+}
+
+sub locks
+{
+	return query($node, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'");
+}
+
+act('BEGIN; take(first)');
+waits('first', 'the key of a transaction is waited for');
+passes('second', 'and no other');
+is(locks(), 0, 'there is no lock');
+act('take(first)');
+is(locks(), 0, 'nor if it is taken again');
+act("take(first, mode => 'live')");
+waits('first', 'refused later, it was still taken');
+act('SELECT falukeys.deauthenticate()');
+waits('first', 'given up, too');
+act('COMMIT');
+passes('first', 'until the end of the transaction');
+
+act('BEGIN; take(first); take(second)');
+waits($_, "of two keys, the $_ is waited for") foreach qw(first second);
+is(locks(), 1, 'one of them by a lock');
+act("take(second, mode => 'live')");
+waits('second', 'refused later, it was still taken');
+act('ROLLBACK');
+passes($_, "the $_ until the end of the transaction") foreach qw(first second);
+
+act("BEGIN; take(first, mode => 'live')");
+passes('first', 'no one waits for a key that was refused');
+act('take(second)');
+is(locks(), 0, 'it has left its place to the next');
+waits('second', 'which is waited for');
+act('COMMIT');
+
+act('BEGIN; SAVEPOINT s; take(first); ROLLBACK TO s');
+waits('first', 'a key that was taken in a savepoint is waited for');
+act('take(second)');
+waits($_, "and beside another one: $_") foreach qw(first second);
+act('COMMIT; BEGIN');
+passes('first', 'the next transaction of the session is another one');
+act('COMMIT');
+
+act("BEGIN; take(first); take(second); PREPARE TRANSACTION 'p'");
+waits($_, "a prepared transaction is waited for: $_") foreach qw(first second);
+$node->stop('immediate');
+$node->start;
+waits($_, "also after a crash: $_") foreach qw(first second);
+query($node, "COMMIT PREPARED 'p'");
+passes($_, "until it is committed: $_") foreach qw(first second);
+
+# The same key in another database of the server
+eval { $actor->quit };
+query($node, 'CREATE DATABASE other TEMPLATE postgres');
+my $elsewhere = session($node, 'other');
+$elsewhere->query_safe("BEGIN; SELECT FROM falukeys.authenticate('$key{first}')");
+passes('first', 'a transaction in another database has another key');
+eval { $elsewhere->quit };
+
+$node->stop;
+done_testing();
