@@ -40,8 +40,7 @@ standby_is_stale(void)
 		return false;
 	until = standby_replayed_until();
 	now = GetCurrentTimestamp();
-	return until == 0 ||
-		TimestampDifferenceExceeds(until, now, standby_max_lag) ||
+	return TimestampDifferenceExceeds(until, now, standby_max_lag) ||
 		TimestampDifferenceExceeds(now, until, standby_max_lag);
 }
 

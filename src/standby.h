@@ -17,7 +17,8 @@ extern bool standby_is_stale(void);
 
 /*
  * When the primary made the last commit that this standby has replayed, by the
- * primary's clock: what was acknowledged before is here.  0: none since the start
+ * primary's clock: what was acknowledged before is here.  0, which is long ago: none
+ * since the start
  */
 extern TimestampTz standby_replayed_until(void);
 
