@@ -15,7 +15,7 @@ use POSIX ();
 use PostgreSQL::Test::Utils;
 use WireClient;
 
-our @EXPORT = qw(new_model run_client replay fingerprint facts_query texts_and_codes);
+our @EXPORT = qw(new_model choose ask apply run_client replay fingerprint facts_query texts_and_codes);
 
 my $json = JSON::PP->new->canonical;
 
@@ -87,8 +87,9 @@ my %operations = (
 	create => {
 		sql => sub {
 			my ($model, $key, $op) = @_;
-			return "SELECT * FROM falukeys.create_key('$model->{workspace}', '$op->{kind}', '$op->{mode}', '$op->{tag}', "
-			  . _array($op->{permissions}) . ', ' . _array($op->{networks}) . ", reveal => $op->{reveal})";
+			return "SELECT * FROM falukeys.create_key('$model->{workspace}', '$op->{kind}', '$op->{mode}', "
+			  . "'$op->{tag}', " . _array($op->{permissions}) . ', ' . _array($op->{networks})
+			  . ", reveal => $op->{reveal})";
 		},
 		done => sub {
 			my ($model, $key, $op, $row) = @_;
@@ -190,7 +191,11 @@ my %operations = (
 		done => sub { $_[1]{permissions} = undef; $_[1]{events}{'key.restricted'}++; }
 	},
 	suspend => {
-		sql => sub { 'SELECT falukeys.' . ($_[0]{suspended} ? 'resume' : 'suspend') . "_workspace('$_[0]{workspace}')" },
+		sql => sub {
+			my ($model) = @_;
+			return 'SELECT falukeys.' . ($model->{suspended} ? 'resume' : 'suspend')
+			  . "_workspace('$model->{workspace}')";
+		},
 		done => sub {
 			my ($model) = @_;
 			$model->{suspended} = !$model->{suspended} + 0;
@@ -203,7 +208,7 @@ my %operations = (
 	},
 	# A row that the key's identity writes, in a table that is isolated
 	write => {
-		may => sub { defined $_[0]{text} && _code($_[1], $_[0]) eq 'valid' },
+		may => sub { defined $_[0]{text} && $_[0]{kind} eq 'secret' && _code($_[1], $_[0]) eq 'valid' },
 		sql => sub {
 			my ($model, $key, $op) = @_;
 			return "BEGIN; SET LOCAL ROLE crash_backend; SELECT code FROM falukeys.authenticate('$key->{text}', 'one', "
@@ -223,7 +228,7 @@ my %operations = (
 	flushed => {
 		may => sub { $_[0]{asked} },
 		sql => sub { "SELECT uses + denials FROM falukeys.key_usage WHERE key_id = '$_[1]{id}'" },
-		done => sub { $_[1]{flushed} = $_[3][0] if $_[3] && $_[3][0]; }
+		done => sub { $_[1]{seen} = $_[3][0] if $_[3] && $_[3][0]; }
 	},
 	# A secret that other clients want too
 	race => {
@@ -236,7 +241,8 @@ my @weighted = (('verify') x 8, ('create') x 3, ('roll') x 3, ('reveal') x 4, ('
 
 sub _one_of { return $_[ int(rand(@_)) ]; }
 
-sub _choose
+# What a client may ask next, of a key that it has or by an id of $shared; undef for none
+sub choose
 {
 	my ($model, $shared) = @_;
 	my $what = _one_of(@weighted);
@@ -271,6 +277,13 @@ sub _choose
 
 sub _count { $_[0]{asked}++ if $_[0] && $_[1]{what} =~ /^(verify|write)$/; return; }
 
+sub ask
+{
+	my ($client, $model, $op) = @_;
+
+	return $client->query($operations{ $op->{what} }{sql}->($model, $op->{key} && $model->{keys}{ $op->{key} }, $op));
+}
+
 # In a process of its own: asks until the server is gone, or the time is over.
 sub run_client
 {
@@ -278,24 +291,28 @@ sub run_client
 	my $client = WireClient->new($node) or POSIX::_exit(1);
 	my $until = time + $seconds;
 
+	# One that notifies waits at its commit for the commit of another one that does.
+	$client->query('SET falukeys.notify = off') if $model->{number} % 2;
 	open(my $journal, '>>', $file) or POSIX::_exit(1);
 	$journal->autoflush(1);
 	while (time < $until)
 	{
-		my $op = _choose($model, $shared) or next;
-		my $operation = $operations{ $op->{what} };
-		my $key = $op->{key} && $model->{keys}{ $op->{key} };
+		my $op = choose($model, $shared) or next;
 
 		print $journal $json->encode([ 'asked', $op ]), "\n";
-		my $answer = $client->query($operation->{sql}->($model, $key, $op));
+		my $answer = ask($client, $model, $op);
 		my $row = $answer->{rows}[0];
 		my $lost = $answer->{lost} || ($answer->{error} && $answer->{error} =~ /^57P/);
 		print $journal $json->encode([ $lost ? 'lost' : $answer->{error} ? 'refused' : 'done',
 			$answer->{error} && !$lost ? [ $answer->{message} ] : $row ]), "\n";
 		last if $lost;
-		next if $answer->{error};
-		_count($key, $op);
-		$operation->{done}->($model, $key, $op, $row);
+		if ($answer->{error})
+		{
+			$client->query('ROLLBACK');
+			next;
+		}
+		_count($model->{keys}{ $op->{key} // '' }, $op);
+		apply($model, $op, $row);
 	}
 	POSIX::_exit(0);
 }
@@ -318,7 +335,7 @@ sub replay
 		if ($what eq 'asked')
 		{
 			$op = $data;
-			$model->{made}++;
+			($model->{made}) = $op->{tag} =~ /n(\d+)$/;
 			_count($model->{keys}{ $op->{key} // '' }, $op);
 			$told{touched}{ $op->{key} // $op->{tag} } = 1;
 			next;
@@ -331,7 +348,7 @@ sub replay
 		my $after = _copy($model);
 
 		$told{unanswered} = $op;
-		_apply($after, $op, $told{seen});
+		apply($after, $op, $told{seen});
 		push @{ $told{models} }, $after;
 		if ($operations{ $op->{what} }{half})
 		{
@@ -347,11 +364,18 @@ sub replay
 	return \%told;
 }
 
-sub _apply
+# Brings a model to what one acknowledged operation has changed.
+sub apply
 {
 	my ($model, $op, $row) = @_;
 
 	$operations{ $op->{what} }{done}->($model, $op->{key} && $model->{keys}{ $op->{key} }, $op, $row);
+	return if $op->{what} =~ /^(verify|flushed|race)$/;
+	# A flush does not wait for the disk, but a commit after it takes it along.
+	foreach my $key (grep { $_->{seen} } values %{ $model->{keys} })
+	{
+		$key->{flushed} = delete $key->{seen};
+	}
 	return;
 }
 
@@ -375,7 +399,7 @@ sub _note
 	  if $row && $live && $op->{what} =~ /^(race|reveal|create|roll)$/;
 	return if $what eq 'lost';
 	$told->{acknowledged}{ $op->{what} }++;
-	_apply($model, $op, $row);
+	apply($model, $op, $row);
 	return;
 }
 
