@@ -27,7 +27,7 @@ my $seed = $ENV{CRASH_SEED} || int(rand(2**31));
 note "CRASH_SEED=$seed";
 srand($seed);
 
-my $node = counting_server('crash_journal', '', init => { allows_streaming => 1 });
+my $node = counting_server('crash_journal', "wal_writer_delay = 10s\n", init => { allows_streaming => 1 });
 my $directory = PostgreSQL::Test::Utils::tempdir();
 
 query($node, q{SELECT falukeys.define_permission(p) FROM unnest('{one,two}'::text[]) AS p});
@@ -60,26 +60,28 @@ sub rows
 	return @{ $answer->{rows} };
 }
 
+# Each finds its victim, and answers what strikes it.
 my %crash = (
-	'immediate stop' => sub { $node->stop('immediate'); },
+	'immediate stop' => sub { return sub { $node->stop('immediate'); } },
 	'killed postmaster' => sub {
 		my $pid = $node->{_pid};
 
-		$node->kill9;
-		sleep(0.05) while kill(0, $pid);
+		return sub {
+			$node->kill9;
+			sleep(0.05) while kill(0, $pid);
+		};
 	},
-	'killed backend' => sub { kill_one("backend_type = 'client backend' AND pid <> pg_backend_pid()"); },
-	'killed process' => sub {
-		kill_one("backend_type IN ('checkpointer', 'background writer', 'walwriter', 'falukeys usage worker')");
-	});
+	'killed backend' => sub { kill_one("backend_type = 'client backend' AND query ~ 'falukeys'"); },
+	'killed process' => sub { kill_one("backend_type IN ('checkpointer', 'background writer', 'walwriter')"); });
 
 sub kill_one
 {
 	my ($condition) = @_;
-	my @pids = split(/\n/, query($node, "SELECT pid FROM pg_stat_activity WHERE $condition ORDER BY pid"));
+	my @pids = split(/\n/, query($node,
+		"SELECT pid FROM pg_stat_activity WHERE $condition AND pid <> pg_backend_pid() ORDER BY pid"));
+	my $pid = $pids[ int(rand(@pids)) ];
 
-	kill('KILL', $pids[ int(rand(@pids)) ]) if @pids;
-	return;
+	return sub { kill('KILL', $pid); };
 }
 
 # Another postmaster cannot have the directory before all children of a killed one have noticed.
@@ -112,6 +114,18 @@ sub hold_answers
 	return;
 }
 
+# While all clients are stopped, so that none of their commits takes it to the
+# disk: a secret that is shown in a transaction that rolls back.
+sub reveal_last
+{
+	my ($last, $id) = @_;
+	my $text = $last->query("BEGIN; SELECT falukeys.reveal_key('$id'); ROLLBACK")->{rows}[0][0];
+
+	$wanted{$id} = { asked => 1, shown => { $text => 1 } };
+	$shown{$text}++;
+	return;
+}
+
 # One round: clients ask until the server is gone. Answers how it went.
 sub crash_once
 {
@@ -141,7 +155,17 @@ sub crash_once
 	}
 	sleep(0.2 + rand($seconds));
 	hold_answers() if $round % 2;
-	$crash{$kind}->();
+	my $strike = $crash{$kind}->();
+	if ($round % 2 == 0)
+	{
+		my ($last, $id) = (WireClient->new($node), new_sealed($node, $shared, 'live'));
+
+		kill('STOP', @pids);
+		sleep(0.1);
+		reveal_last($last, $id);
+	}
+	$strike->();
+	kill('CONT', @pids);
 	waitpid($_, 0) foreach @pids;
 	bring_back();
 	return $kind;
