@@ -168,7 +168,8 @@ SQL
 	return;
 }
 
-# An isolated table, one that is gone, and a temporary one; a restore numbers columns anew
+# An isolated table, one that is gone, and a temporary one; a restore numbers columns
+# anew. And a table that keeps handles.
 sub isolate_tables
 {
 	origin(<<SQL);
@@ -181,6 +182,9 @@ CREATE TEMPORARY TABLE gone (workspace_id text, mode text);
 SELECT falukeys.isolate_table('application."Messages"'), falukeys.isolate_table('application.gone'),
 	falukeys.isolate_table('pg_temp.gone');
 DROP TABLE application.gone;
+CREATE TABLE application.handles AS SELECT secret AS handle, kind, mode FROM falukeys.keys;
+CREATE UNIQUE INDEX ON application.handles (handle);
+CREATE INDEX ON application.handles USING hash (handle);
 SQL
 	return;
 }
@@ -233,6 +237,10 @@ sub content
 		$content{$table} = query($server, "COPY (SELECT * FROM falukeys.$table t $where ORDER BY t::text) TO STDOUT",
 			$database);
 	}
+	# The types are used by tables of the application, and their operators by its indexes.
+	$content{'application.handles'} = query($server, 'SET enable_seqscan = off; SELECT h.*, (SELECT count(*) '
+		. 'FROM application.handles i WHERE i.handle OPERATOR(falukeys.=) h.handle) FROM application.handles h '
+		. 'ORDER BY handle', $database);
 	return \%content;
 }
 
@@ -279,7 +287,7 @@ sub check_same
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $now = content($server, $database);
 
-	is($now->{$_}, $content->{$_}, "$database: $_ is as it was") foreach @tables;
+	is($now->{$_}, $content->{$_}, "$database: $_ is as it was") foreach sort keys %$content;
 	is(verdicts($server, $database), $verdicts, "$database: the same verdicts");
 	return;
 }
