@@ -3,7 +3,7 @@
 # Where this file is: another directory may be built in, by make -f .../Makefile.
 TREE := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
 ifneq ($(abspath $(TREE)),$(CURDIR))
-$(shell mkdir -p src sql unit)
+$(shell mkdir -p src sql unit fuzz)
 endif
 
 EXTENSION = falukeys
@@ -106,7 +106,8 @@ ISOLATION = \
 ISOLATION_OPTS += --launcher=$(TREE)/scripts/isolationtester
 TAP_TESTS = 1
 
-EXTRA_CLEAN = $(EXTENSION_SCRIPT) unit/key_format_test unit/key_text_test unit/key_format_fuzz
+EXTRA_CLEAN = $(EXTENSION_SCRIPT) unit/key_format_test unit/key_text_test \
+	fuzz/key_format_fuzz fuzz/apikey_fuzz fuzz/found
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
@@ -132,9 +133,12 @@ $(EXTENSION_SCRIPT): $(SQL_PARTS:%=$(TREE)/src/%.sql) $(TREE)/falukeys.control $
 SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 UNIT_FLAGS = -std=gnu99 -Wall -Wextra -I$(TREE)/src
 
-FUZZ_ITERATIONS = 200000
+# For both fuzzers together
+FUZZ_SECONDS = 30
+FUZZ_FLAGS = -std=gnu99 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	$(PG_CFLAGS) -Wno-ignored-attributes -Wno-unknown-warning-option
 
-.PHONY: test soak matrix demo bench unit fuzz
+.PHONY: test soak matrix demo bench unit fuzz fuzz-corpus
 
 test:
 	PG_CONFIG='$(PG_CONFIG)' $(TREE)/scripts/test
@@ -161,12 +165,26 @@ unit: unit/key_format_test unit/key_text_test
 	./unit/key_format_test
 	./unit/key_text_test
 
-fuzz: unit/key_format_fuzz
-	./unit/key_format_fuzz $(FUZZ_ITERATIONS)
-
 # Not every compiler has its sanitizers installed.
-unit/key_format_test unit/key_text_test unit/key_format_fuzz: unit/%: $(TREE)/unit/%.c $(wildcard $(TREE)/unit/*.h $(TREE)/src/key_format.*)
-	$(CC) $(UNIT_FLAGS) -DSTANDALONE $(SANITIZE) -o $@ $< $(TREE)/src/key_format.c -lz || \
-	$(CC) $(UNIT_FLAGS) -DSTANDALONE -O1 -o $@ $< $(TREE)/src/key_format.c -lz
+unit/key_format_test unit/key_text_test: unit/%: $(TREE)/unit/%.c $(wildcard $(TREE)/unit/*.h $(TREE)/src/key_format.*)
+	$(CC) $(UNIT_FLAGS) $(SANITIZE) -o $@ $< $(TREE)/src/key_format.c -lz || \
+	$(CC) $(UNIT_FLAGS) -O1 -o $@ $< $(TREE)/src/key_format.c -lz
+
+# What is found is kept in fuzz/found, and what crashed beside it.
+fuzz: fuzz/key_format_fuzz fuzz/apikey_fuzz
+	$(TREE)/scripts/fuzz key_format $(FUZZ_SECONDS)/2
+	$(TREE)/scripts/fuzz apikey $(FUZZ_SECONDS)/2
+
+# Of what was found, what the corpus had nothing like
+fuzz-corpus: fuzz/key_format_fuzz fuzz/apikey_fuzz
+	$(TREE)/scripts/fuzz key_format merge
+	$(TREE)/scripts/fuzz apikey merge
+
+fuzz/key_format_fuzz: FUZZ_SOURCES = $(TREE)/src/key_format.c
+fuzz/apikey_fuzz: FUZZ_SOURCES = $(TREE)/src/key_format.c $(TREE)/src/crypto.c $(TREE)/src/apikey.c $(TREE)/fuzz/server.c
+fuzz/key_format_fuzz fuzz/apikey_fuzz: fuzz/%: $(TREE)/fuzz/%.c $(wildcard $(TREE)/fuzz/*.[ch] $(TREE)/src/*.h) \
+		$(TREE)/src/key_format.c $(TREE)/src/crypto.c $(TREE)/src/apikey.c
+	compiler=$$($(TREE)/scripts/fuzz-compiler) || { echo "there is no clang with libFuzzer: install clang and libclang-rt-dev" >&2; exit 1; }; \
+	$$compiler $(FUZZ_FLAGS) $(CPPFLAGS) -I$(TREE)/src -o $@ $< $(FUZZ_SOURCES) -lcrypto -lz
 
 # --- End of trying and testing ---

@@ -2,24 +2,13 @@
  * key_format_fuzz.c
  *		Checks of src/key_format.c that hold for every text, for libFuzzer.
  *
- * What is expected is worked out byte by byte, with a CRC-32 and a division of
- * its own.  An input is taken three times: as a text, as instructions for
- * building a text of keys and pieces of keys, and as a number.
- *
- * Compiled with -DSTANDALONE, it tries as many pseudo-random inputs as its
- * argument says, the same ones at each run, and makes sure that they reached
- * all that there is to reach.
+ * What is expected is worked out byte by byte, see reference.h.  An input is
+ * taken three times: as a text, as instructions for building a text of keys and
+ * pieces of keys, and as a number.
  */
-#include "key_format.h"
+#include "reference.h"
 
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* What inputs should come upon, or their checks show little */
+/* What the corpus comes upon, or its checks would show little */
 typedef enum Path
 {
 	PARSED_WITHOUT_CHECKSUM,
@@ -40,28 +29,25 @@ typedef enum Path
 
 #define PATH_COUNT (MASKED_TOO_SHORT + 1)
 
-static unsigned long reached[PATH_COUNT];
-static bool wrong;
+unsigned long reached[PATH_COUNT];
+const int	path_count = PATH_COUNT;
 
-#define CHECK(condition) check((condition), #condition, __LINE__)
-
-static void
-check(bool right, const char *condition, int line)
-{
-	if (right)
-		return;
-	printf("key_format_fuzz.c:%d: %s\n", line, condition);
-	wrong = true;
-#ifndef STANDALONE
-	abort();
-#endif
-}
-
-static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-static const char *const prefixes[] = {"fpkt_", "fpkl_", "fskt_", "fskl_", "ftkt_", "ftkl_"};
-
-#define PREFIX_COUNT (sizeof(prefixes) / sizeof(prefixes[0]))
+const char *const path_names[] = {
+	"a key without checksum parsed",
+	"a key with a right checksum parsed",
+	"a text refused for its prefix",
+	"a text refused for its length",
+	"a text refused for a character",
+	"a key refused for its checksum",
+	"a key found alone",
+	"a key found with a wrong checksum",
+	"a key found before a glued key",
+	"a key found before a glued piece of a key",
+	"a key found that needs the letters of a prefix",
+	"a key found that has the letters of a prefix by its checksum",
+	"a run masked that is too long",
+	"a run masked that is too short"
+};
 
 /* Its right checksum ends in the first letters of a prefix, which chance will not find. */
 #define LOOKALIKE "fskt_dE5T51ku4jCeXWrILmKdei4yGgtZNMYVDzJZXfSvlVI00fskt"
@@ -73,71 +59,10 @@ allocate(size_t size)
 
 	if (memory == NULL)
 	{
-		printf("out of memory\n");
+		fprintf(stderr, "out of memory\n");
 		exit(2);
 	}
 	return memory;
-}
-
-static bool
-is_digit(char c)
-{
-	return c != '\0' && strchr(digits, c) != NULL;
-}
-
-static bool
-prefix_at(const char *text, size_t length, size_t at)
-{
-	size_t		i;
-
-	if (at > length || length - at < 5)
-		return false;
-	for (i = 0; i < PREFIX_COUNT; i++)
-		if (memcmp(text + at, prefixes[i], 5) == 0)
-			return true;
-	return false;
-}
-
-static size_t
-run_at(const char *text, size_t length, size_t at)
-{
-	size_t		end = at;
-
-	while (end < length && is_digit(text[end]))
-		end++;
-	return end - at;
-}
-
-static void
-expected_checksum(const char *text, size_t length, char checksum[6])
-{
-	uint32_t	crc = 0xffffffff;
-	size_t		i;
-	int			bit;
-
-	for (i = 0; i < length; i++)
-	{
-		crc ^= (unsigned char) text[i];
-		for (bit = 0; bit < 8; bit++)
-			crc = (crc >> 1) ^ ((crc & 1) ? 0xedb88320 : 0);
-	}
-	crc ^= 0xffffffff;
-	for (i = 6; i-- > 0;)
-	{
-		checksum[i] = digits[crc % 62];
-		crc /= 62;
-	}
-}
-
-static KeyChecksum
-expected_state(const char *key, size_t body_length)
-{
-	char		checksum[6];
-
-	if (body_length != 49)
-		return KEY_CHECKSUM_NONE;
-	expected_checksum(key, 48, checksum);
-	return memcmp(key + 48, checksum, 6) == 0 ? KEY_CHECKSUM_RIGHT : KEY_CHECKSUM_WRONG;
 }
 
 static bool
@@ -149,52 +74,40 @@ same_parts(const KeyParts *parts, const char *key, size_t body_length)
 		parts->checksum == expected_state(key, body_length);
 }
 
+static Path
+path_of_parse(KeyFormatError error, size_t length)
+{
+	switch (error)
+	{
+		case KEY_FORMAT_BAD_PREFIX:
+			return REFUSED_PREFIX;
+		case KEY_FORMAT_BAD_LENGTH:
+			return REFUSED_LENGTH;
+		case KEY_FORMAT_BAD_CHARACTER:
+			return REFUSED_CHARACTER;
+		case KEY_FORMAT_BAD_CHECKSUM:
+			return REFUSED_CHECKSUM;
+		case KEY_FORMAT_OK:
+			break;
+	}
+	return length == 54 ? PARSED_WITH_CHECKSUM : PARSED_WITHOUT_CHECKSUM;
+}
+
 static void
 check_parse(const char *text, size_t length)
 {
-	KeyFormatError error;
-	KeyFormatError expected;
+	KeyFormatError expected = expected_error(text, length);
 	KeyParts	parts;
 	KeySpan		span;
 
-	if (!prefix_at(text, length, 0))
-	{
-		expected = KEY_FORMAT_BAD_PREFIX;
-		reached[REFUSED_PREFIX]++;
-	}
-	else if (length < 25 || length > 55)
-	{
-		expected = KEY_FORMAT_BAD_LENGTH;
-		reached[REFUSED_LENGTH]++;
-	}
-	else if (run_at(text, length, 5) != length - 5)
-	{
-		expected = KEY_FORMAT_BAD_CHARACTER;
-		reached[REFUSED_CHARACTER]++;
-	}
-	else if (expected_state(text, length - 5) == KEY_CHECKSUM_WRONG)
-	{
-		expected = KEY_FORMAT_BAD_CHECKSUM;
-		reached[REFUSED_CHECKSUM]++;
-	}
-	else
-	{
-		expected = KEY_FORMAT_OK;
-		reached[length == 54 ? PARSED_WITH_CHECKSUM : PARSED_WITHOUT_CHECKSUM]++;
-	}
-
-	error = key_format_parse(text, length, &parts);
-	CHECK(error == expected);
-	if (error != KEY_FORMAT_OK || expected != KEY_FORMAT_OK)
+	reached[path_of_parse(expected, length)]++;
+	CHECK(key_format_parse(text, length, &parts) == expected);
+	if (expected != KEY_FORMAT_OK)
 		return;
 	CHECK(same_parts(&parts, text, length - 5));
 
 	/* A whole key is also found, as itself. */
-	if (!key_format_find(text, length, 0, &span))
-	{
-		CHECK(!"a whole key is found");
-		return;
-	}
+	CHECK(key_format_find(text, length, 0, &span));
 	CHECK(span.start == 0 && span.length == length);
 	CHECK(same_parts(&span.parts, text, length - 5));
 }
@@ -274,11 +187,7 @@ check_text(const char *text, size_t length)
 		}
 		reached[path]++;
 
-		if (!key_format_find(text, length, from, &span))
-		{
-			CHECK(!"each key is found");
-			break;
-		}
+		CHECK(key_format_find(text, length, from, &span));
 		CHECK(span.start == i && span.length == 5 + body_length);
 		CHECK(same_parts(&span.parts, text + i, body_length));
 		if (span.parts.checksum == KEY_CHECKSUM_WRONG)
@@ -294,7 +203,7 @@ check_text(const char *text, size_t length)
 		from = i + 5 + body_length;
 
 		/* From wherever a search starts, it finds the next one; long texts would take long. */
-		for (; searched <= i && length <= 300; searched++)
+		for (; searched <= i && length <= 128; searched++)
 		{
 			CHECK(key_format_find(text, length, searched, &span));
 			CHECK(span.start == i && span.length == 5 + body_length);
@@ -303,7 +212,7 @@ check_text(const char *text, size_t length)
 	while (done < length)
 		expected[expected_length++] = text[done++];
 	CHECK(!key_format_find(text, length, from, &span));
-	for (; searched <= length + 2 && length <= 300; searched++)
+	for (; searched <= length + 2 && length <= 128; searched++)
 		CHECK(!key_format_find(text, length, searched, &span));
 
 	redacted_length = key_format_redact_text(text, length, redacted, NULL);
@@ -493,177 +402,3 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_number(data, size);
 	return 0;
 }
-
-#ifdef STANDALONE
-
-static const char *const path_names[PATH_COUNT] = {
-	"a key without checksum parsed",
-	"a key with a right checksum parsed",
-	"a text refused for its prefix",
-	"a text refused for its length",
-	"a text refused for a character",
-	"a key refused for its checksum",
-	"a key found alone",
-	"a key found with a wrong checksum",
-	"a key found before a glued key",
-	"a key found before a glued piece of a key",
-	"a key found that needs the letters of a prefix",
-	"a key found that has the letters of a prefix by its checksum",
-	"a run masked that is too long",
-	"a run masked that is too short"
-};
-
-static uint32_t
-next_random(void)
-{
-	static uint64_t state = UINT64_C(0x9e3779b97f4a7c15);
-
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (uint32_t) (state >> 32);
-}
-
-static size_t
-random_bytes(uint8_t *data, size_t most)
-{
-	size_t		size = next_random() % (most + 1);
-	size_t		i;
-
-	for (i = 0; i < size; i++)
-		data[i] = (uint8_t) next_random();
-	return size;
-}
-
-/* Bytes of which prefixes consist, mostly */
-static size_t
-random_letters(uint8_t *data, size_t most)
-{
-	static const char letters[] = "fskt_fptl_kz";
-	size_t		size = next_random() % (most + 1);
-	size_t		i = 0;
-
-	while (i < size)
-	{
-		if (next_random() % 4 == 0 && size - i >= 5)
-		{
-			memcpy(data + i, prefixes[next_random() % PREFIX_COUNT], 5);
-			i += 5;
-		}
-		else if (next_random() % 4 == 0)
-		{
-			size_t		run = next_random() % 60;
-
-			for (; run > 0 && i < size; run--)
-				data[i++] = (uint8_t) digits[next_random() % 62];
-		}
-		else
-			data[i++] = (uint8_t) letters[next_random() % (sizeof(letters) - 1)];
-	}
-	return size;
-}
-
-/* A key as it is generated, or as long as others are, with up to two mutations */
-static size_t
-random_key(uint8_t *data)
-{
-	size_t		size = 5;
-	size_t		body_length = next_random() % 2 ? 43 : 18 + next_random() % 35;
-	unsigned int mutations = next_random() % 3;
-
-	memcpy(data, prefixes[next_random() % PREFIX_COUNT], 5);
-	for (; body_length > 0; body_length--)
-		data[size++] = (uint8_t) digits[next_random() % 62];
-	if (size == 48)
-	{
-		expected_checksum((const char *) data, 48, (char *) data + 48);
-		size = 54;
-	}
-	for (; mutations > 0; mutations--)
-	{
-		size_t		at = next_random() % (size - 1);
-		uint8_t		byte = data[at];
-
-		switch (next_random() % 5)
-		{
-			case 0:
-				data[at] = (uint8_t) next_random();
-				break;
-			case 1:
-				data[at] = (uint8_t) digits[next_random() % 62];
-				break;
-			case 2:
-				data[at] = data[at + 1];
-				data[at + 1] = byte;
-				break;
-			case 3:
-				memmove(data + at, data + at + 1, size - at - 1);
-				size--;
-				break;
-			case 4:
-				memmove(data + at + 1, data + at, size - at);
-				size++;
-				break;
-		}
-	}
-	return size;
-}
-
-int
-main(int argc, char **argv)
-{
-	unsigned long iterations = 200000;
-	unsigned long passed = 0;
-	unsigned long failed = 0;
-	unsigned long i;
-
-	if (argc > 1)
-		iterations = strtoul(argv[1], NULL, 10);
-	if (argc > 2 || iterations == 0)
-	{
-		fprintf(stderr, "usage: %s [ITERATIONS]\n", argv[0]);
-		return 2;
-	}
-
-	for (i = 0; i < iterations; i++)
-	{
-		uint8_t		data[400];
-		size_t		size;
-
-		switch (i % 4)
-		{
-			case 0:
-				size = random_bytes(data, sizeof(data));
-				break;
-			case 1:
-				size = random_bytes(data, 20);
-				break;
-			case 2:
-				size = random_letters(data, 300);
-				break;
-			default:
-				size = random_key(data);
-				break;
-		}
-		wrong = false;
-		LLVMFuzzerTestOneInput(data, size);
-		if (wrong)
-			failed++;
-		else
-			passed++;
-	}
-	for (i = 0; i < PATH_COUNT; i++)
-	{
-		if (reached[i] > 0)
-			passed++;
-		else
-		{
-			failed++;
-			printf("key_format_fuzz.c: never %s\n", path_names[i]);
-		}
-	}
-	printf("%lu passed, %lu failed\n", passed, failed);
-	return failed == 0 ? 0 : 1;
-}
-
-#endif							/* STANDALONE */
