@@ -309,6 +309,12 @@ remove_stale(void)
 		FreeDir(files);
 }
 
+static int
+hint_of_directory(void)
+{
+	return errhint("Its directory must have room and be writable for the server's user; \"falukeys.master_key_file\" can name a file in another one.");
+}
+
 /* All of it, durably; else false, with errno */
 static bool
 write_all(int fd, const Content *content)
@@ -352,7 +358,8 @@ write_beside(Content *content)
 	errno = error;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("could not write master key file \"%s\": %m", path)));
+			 errmsg("could not write master key file \"%s\": %m", path),
+			 hint_of_directory()));
 	return NULL;
 }
 
@@ -377,11 +384,18 @@ master_key_create(void)
 		errno = error;
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("could not make master key file \"%s\": %m", master_key_file)));
+				 errmsg("could not make master key file \"%s\": %m", master_key_file),
+				 hint_of_directory()));
 	}
 
+	/* Not fsync_fname, whose failure is a PANIC: no data of the server's is lost. */
 	file_directory(directory);
-	fsync_fname(directory, true);
+	if (fsync_fname_ext(directory, true, false, LOG) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("could not make master key file \"%s\" durable", master_key_file),
+				 errdetail("The server's log says why its directory could not be written to disk."),
+				 errhint("Look after the disk, and try again.")));
 }
 
 static void
