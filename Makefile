@@ -23,6 +23,7 @@ SQL_PARTS = \
 	keys \
 	restrictions \
 	vault \
+	subscription \
 	rotation \
 	events \
 	access_level \
@@ -34,6 +35,7 @@ SQL_PARTS = \
 	isolation \
 	request \
 	lifecycle \
+	publication \
 	usage \
 	dashboard \
 	invariants \
@@ -59,6 +61,7 @@ REGRESS = \
 	hints \
 	garbage \
 	vault \
+	publication \
 	master_key \
 	events \
 	recording \

@@ -125,7 +125,7 @@ EXCEPTION
 	WHEN SQLSTATE 'ZZ999' THEN RETURN 'allowed';
 	WHEN OTHERS THEN RETURN SQLSTATE;
 END $$;
-SET client_min_messages = warning;
+SET client_min_messages = error;
 SELECT function,
 	matrix.outcome('nobody', function, call) AS nobody,
 	matrix.outcome('member', function, call) AS member,

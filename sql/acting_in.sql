@@ -123,7 +123,7 @@ CREATE FUNCTION acting.outcome(role text, function text) RETURNS text LANGUAGE s
 		split_part(acting.said(role, function, (SELECT id FROM acting.workspace WHERE name = 'own'), 'other'), ' ', 1),
 		split_part(acting.said(role, function, (SELECT id FROM acting.workspace WHERE name = 'own'), 'own'), ' ',
 			1)) $$;
-SET client_min_messages = warning;
+SET client_min_messages = error;
 SELECT function, acting.outcome('developer', function) AS developer,
 	acting.outcome('administrator', function) AS administrator, acting.outcome('verifier', function) AS verifier,
 	acting.outcome('delegate', function) AS delegate, acting.outcome('operator', function) AS operator,

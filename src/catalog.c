@@ -48,6 +48,8 @@ static const char *const relation_names[CATALOG_RELATIONS] = {
 	[CATALOG_EVENTS] = "events",
 	[CATALOG_EVENTS_BY_ID] = "events_pkey",
 	[CATALOG_ISOLATED_TABLES] = "isolated_tables",
+	[CATALOG_HEARTBEAT] = "heartbeat",
+	[CATALOG_HEARTBEAT_BY_ID] = "heartbeat_pkey",
 };
 
 static Oid	relations[CATALOG_RELATIONS];
@@ -89,6 +91,7 @@ watch_invalidations(void)
 		return;
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, syscache_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(SUBSCRIPTIONRELMAP, syscache_changed, (Datum) 0);
 	watching = true;
 }
 

@@ -41,6 +41,8 @@ typedef enum CatalogRelation
 	CATALOG_EVENTS,
 	CATALOG_EVENTS_BY_ID,
 	CATALOG_ISOLATED_TABLES,
+	CATALOG_HEARTBEAT,
+	CATALOG_HEARTBEAT_BY_ID,
 	CATALOG_RELATIONS			/* how many */
 } CatalogRelation;
 
@@ -67,7 +69,8 @@ extern Oid	catalog_find_relation(CatalogRelation which);
 
 /*
  * Processes pending invalidations and returns a number, which changes whenever
- * a definition of our tables, their files, or a row of workspaces has changed.
+ * a definition of our tables, their files, a row of workspaces, or a subscription
+ * has changed.
  */
 extern uint64 catalog_generation(void);
 

@@ -31,6 +31,7 @@
 #include "events.h"
 #include "guards.h"
 #include "identifier.h"
+#include "subscription.h"
 #include "texts.h"
 
 PG_FUNCTION_INFO_V1(guards_refuse_statement);
@@ -207,7 +208,7 @@ guards_refuse_statement(PG_FUNCTION_ARGS)
 
 /*
  * This also refuses members of pg_write_all_data, who have the privileges of
- * every table.
+ * every table; and everyone where the rows are another database's.
  */
 Datum
 guards_owner_only(PG_FUNCTION_ARGS)
@@ -222,6 +223,8 @@ guards_owner_only(PG_FUNCTION_ARGS)
 				 errmsg("permission denied for table %s",
 						RelationGetRelationName(trigger->tg_relation)),
 				 errhint("Only its owner changes it directly; call the functions of falukeys.")));
+	if (subscription_refuses(RelationGetRelid(trigger->tg_relation)))
+		subscription_refuse_changes();
 	return PointerGetDatum(NULL);
 }
 

@@ -6,7 +6,7 @@ CREATE FUNCTION falukeys_internal.refuse_statement() RETURNS trigger
 COMMENT ON FUNCTION falukeys_internal.refuse_statement() IS 'Trigger: refuses TRUNCATE';
 CREATE FUNCTION falukeys_internal.owner_only() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_owner_only';
-COMMENT ON FUNCTION falukeys_internal.owner_only() IS 'Trigger: refuses changes by anyone but the owner of the table, a member of pg_write_all_data, say';
+COMMENT ON FUNCTION falukeys_internal.owner_only() IS 'Trigger: refuses changes by anyone but the owner of the table, and by him too where its rows arrive by a subscription';
 CREATE FUNCTION falukeys_internal.refuse_change() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_refuse_change';
 COMMENT ON FUNCTION falukeys_internal.refuse_change() IS 'Trigger: refuses UPDATE or DELETE of rows that stay as they are';
@@ -205,4 +205,9 @@ CREATE TRIGGER keep BEFORE DELETE ON falukeys.mode_settings
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.mode_settings
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.mode_settings
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();
+
+CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.heartbeat
+	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.heartbeat
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();

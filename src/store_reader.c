@@ -34,6 +34,7 @@
 
 #include "compat.h"
 #include "store_reader.h"
+#include "subscription.h"
 
 #define SCAN_COLUMNS	2			/* at most, that a scan looks for */
 
@@ -49,6 +50,7 @@ static const CatalogRelation tables[] = {
 	CATALOG_KEY_NETWORKS,
 	CATALOG_KEY_OBJECTS,
 	CATALOG_SEALED_SECRETS,
+	CATALOG_HEARTBEAT,
 };
 
 /* The catalog's generation when a table was last opened under a lock */
@@ -207,16 +209,17 @@ store_reader_end(StoreReader *reader)
 /*
  * Standbys cannot take such locks, and read-only transactions will be refused
  * later. sealed_secrets is left to the vault, since locking it holds up a
- * rotation of the master key.
+ * rotation of the master key, and heartbeat to those who write it.
  */
 void
 store_lock_for_writing_by(StoreLock lock, void *context)
 {
+	subscription_refuse_changes();
 	if (XactReadOnly || RecoveryInProgress())
 		return;
 	for (int i = 0; i < lengthof(tables); i++)
 	{
-		if (tables[i] != CATALOG_SEALED_SECRETS)
+		if (tables[i] != CATALOG_SEALED_SECRETS && tables[i] != CATALOG_HEARTBEAT)
 			lock(catalog_relation(tables[i]), context);
 	}
 	lock(catalog_relation(CATALOG_EVENTS), context);

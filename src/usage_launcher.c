@@ -7,7 +7,8 @@
  * databases than the server has room for workers, they take turns.
  *
  * The launcher also sends the heartbeat by which idle standbys know that they
- * are up to date.
+ * are up to date.  The one for databases that subscribe to keys is written by
+ * the worker of the database that publishes them, which so has one always.
  */
 #include "postgres.h"
 
@@ -25,6 +26,7 @@
 #include "utils/timestamp.h"
 
 #include "background.h"
+#include "publication.h"
 #include "standby.h"
 #include "usage_counters.h"
 #include "usage_file.h"
@@ -87,14 +89,16 @@ start_worker(int place, Oid database)
 static bool
 start_workers(void)
 {
-	List	   *databases = usage_databases();
-	bool		no_room = !usage_places_give(databases);
+	List	   *databases;
+	bool		no_room;
 	bool		later = false;
 	int			place;
 	Oid			database;
 	TimestampTz start_at;
 
 	StartTransactionCommand();
+	databases = list_concat_unique_oid(usage_databases(), publication_databases());
+	no_room = !usage_places_give(databases);
 	while (!no_room && (place = usage_places_next(databases, &database, &start_at)) >= 0)
 	{
 		databases = list_delete_oid(databases, database);
@@ -117,7 +121,6 @@ start_workers(void)
 				 errdetail("Databases take turns until there is."),
 				 errhint("You might need to increase max_worker_processes.")));
 	usage_places_set_wanted(no_room);
-	list_free(databases);
 	return later || no_room;
 }
 
@@ -155,6 +158,8 @@ usage_launcher_main(Datum arg)
 		bool		primary = !RecoveryInProgress();
 		long		wait = Max(LAUNCH_INTERVAL_MIN, Min(usage_flush_interval, LAUNCH_INTERVAL_MAX));
 
+		if (standby_max_lag > 0)
+			wait = Min(wait, Max(LAUNCH_INTERVAL_MIN, standby_heartbeat_interval()));
 		if (primary)
 		{
 			if (woken || TimestampDifferenceExceeds(looked_at, GetCurrentTimestamp(), wait))

@@ -30,6 +30,7 @@
 
 #include "background.h"
 #include "catalog.h"
+#include "publication.h"
 #include "spi_owner.h"
 #include "usage_counters.h"
 #include "usage_places.h"
@@ -315,6 +316,7 @@ usage_worker_main(Datum arg)
 	{
 		TimestampTz now = GetCurrentTimestamp();
 		int			interval = Max(usage_flush_interval, FLUSH_INTERVAL_MIN);
+		long		beat_in;
 
 		if (ShutdownRequestPending)
 		{
@@ -331,8 +333,9 @@ usage_worker_main(Datum arg)
 			flush();
 			flushed_at = now;
 		}
+		beat_in = publication_beat();
 		usage_place_works(place);
-		woken = background_wait(Min(interval, LOOK_INTERVAL));
+		woken = background_wait(Min(beat_in, Min(interval, LOOK_INTERVAL)));
 	}
 }
 

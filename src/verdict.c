@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "hints.h"
 #include "standby.h"
+#include "subscription.h"
 #include "usage_counters.h"
 #include "verdict.h"
 
@@ -242,6 +243,9 @@ judge_family(StoreReader *reader, const KeyFacts *facts, TimestampTz now)
 static void
 reach(StoreReader *reader, const ApiKey *secret, const VerdictRequest *request, Verdict *verdict)
 {
+	verdict->code = VERDICT_STALE_STANDBY;
+	if (subscription_is_stale(reader))
+		return;
 	verdict->code = VERDICT_VALID;
 	verdict->retired = !store_key_by_secret(reader, secret, &verdict->facts);
 	verdict->at = GetCurrentTimestamp();

@@ -1,0 +1,226 @@
+# Keys are managed in one database and verified in others, to which they come by
+# logical replication.  FALUKEYS_OTHER_PG names the directory of another release
+# of PostgreSQL, with its own falukeys, on which one of the subscribers then is.
+
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+
+use FalukeysTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $LIMIT = 6;
+my $KEYS = $ENV{FALUKEYS_SYNC_KEYS} || 20_000;
+my $CONF = <<CONF;
+falukeys.max_standby_lag = ${LIMIT}s
+wal_retrieve_retry_interval = 200ms
+wal_receiver_status_interval = 1s
+CONF
+
+my $authority = new_server('authority', init => { allows_streaming => 'logical' },
+	conf => "shared_preload_libraries = 'falukeys'\n$CONF");
+my $one = new_server('one', conf => "shared_preload_libraries = 'falukeys'\n"
+	. "falukeys.usage_flush_interval = 100ms\n$CONF");
+my $two = new_server('two', conf => $CONF, install_path => $ENV{FALUKEYS_OTHER_PG});
+my @subscribers = ($one, $two);
+
+my ($workspace, %id, %key);
+
+sub create_key
+{
+	my ($name, $arguments) = @_;
+
+	($id{$name}, $key{$name}) = split(/\|/,
+		query($authority, "SELECT * FROM falukeys.create_key('$workspace', 'secret', $arguments)"));
+	return;
+}
+
+sub subscribe
+{
+	my ($node, $to) = @_;
+
+	query($node, 'CREATE SUBSCRIPTION ' . $node->name . " CONNECTION '"
+		. $to->connstr . " dbname=postgres' PUBLICATION keys");
+	return;
+}
+
+# What verify_key answers comes to be this code.
+sub becomes
+{
+	my ($node, $key, $code, $what, $arguments) = @_;
+	my $question = join(', ', "'$key'", $arguments || ());
+
+	return ok($node->poll_query_until('postgres', "SELECT code FROM falukeys.verify_key($question)", $code),
+		$node->name . ": $what");
+}
+
+# Everything that was committed on the authority by now has arrived.
+sub catch_up
+{
+	$authority->wait_for_catchup($_->name) foreach @_;
+	return;
+}
+
+# Keys in bulk, as a restore brings them
+sub fill
+{
+	query($authority, <<SQL);
+SET session_replication_role = replica;
+INSERT INTO falukeys.keys (id, workspace_id, secret, kind, mode, created_at, created_by)
+	SELECT 'key_' || lpad(n::text, 27, '0'), '$workspace', falukeys.apikey_of('fskt_' || md5(n::text)),
+		'secret', 'test', now(), current_user
+	FROM generate_series(1, $KEYS) AS n
+SQL
+	return;
+}
+
+#
+# Before anything was there, and the first copy
+#
+$workspace = new_workspace($authority, 'Everywhere');
+create_key('live', "'live'");
+create_key('restricted', "'test'");
+create_key('rolled', "'test'");
+query($authority, "SELECT falukeys.define_permission('messages.read'), falukeys.define_permission('messages.send')");
+query($authority, "SELECT falukeys.restrict_key('$id{restricted}', '{messages.read}', '{192.0.2.0/24}')");
+query($authority, "UPDATE falukeys.mode_settings SET webhook_max_attempts = 7 WHERE mode = 'test'");
+fill();
+
+is_code($one, $key{live}, 'unknown', 'without a subscription a key of another database is unknown');
+query($authority, "SELECT falukeys.publish_keys('keys')");
+is(query($authority, "SELECT string_agg(tablename, ' ' ORDER BY tablename) FROM pg_publication_tables"),
+	'heartbeat key_networks key_objects key_permissions keys mode_settings permissions retired_secrets workspaces',
+	'what verification needs is published, and nothing else');
+
+my $begun = time();
+subscribe($_, $authority) foreach @subscribers;
+foreach my $node (@subscribers)
+{
+	becomes($node, $key{live}, 'valid', 'keys have arrived');
+	note sprintf('%d keys after %.1f s', $KEYS, time() - $begun);
+	is(query($node, 'SELECT count(*) FROM falukeys.keys'), query($authority, 'SELECT count(*) FROM falukeys.keys'),
+		$node->name . ': all of them');
+	is_code($node, 'fskt_' . query($node, "SELECT md5('$KEYS')"), 'valid', $node->name . ': the last one too');
+	is(query($node, "SELECT string_agg(mode || ' ' || webhook_max_attempts, ', ') FROM falukeys.mode_settings"),
+		'test 7', $node->name . ': settings of the modes have replaced those that were installed');
+	is(query($node, 'SELECT count(*) FROM falukeys.sealed_secrets'), 0, $node->name . ': no sealed secret is there');
+}
+
+#
+# What is done there, is seen here
+#
+foreach my $node (@subscribers)
+{
+	my $name = $node->name;
+
+	$begun = time();
+	create_key('new', "'live'");
+	becomes($node, $key{new}, 'valid', 'a new key');
+	note sprintf('%s: a new key is valid after %.0f ms', $name, (time() - $begun) * 1000);
+
+	my ($permitted, $elsewhere) = ("'messages.read', '192.0.2.7'", "'messages.read', '198.51.100.7'");
+	is(query($node, "SELECT (falukeys.verify_key('$key{restricted}', $_)).code"),
+		$_ eq $permitted ? 'valid' : 'network_denied', "$name: a restricted key, $_")
+	  foreach $permitted, $elsewhere;
+	query($authority, "SELECT falukeys.restrict_key('$id{restricted}', '{messages.send}')");
+	becomes($node, $key{restricted}, 'permission_denied', 'other permissions', $permitted);
+	query($authority, "SELECT falukeys.restrict_key('$id{restricted}', '{messages.read}')");
+	becomes($node, $key{restricted}, 'valid', 'and back', $permitted);
+	query($authority, "SELECT falukeys.clear_networks('$id{restricted}')");
+	becomes($node, $key{restricted}, 'valid', 'no networks', $elsewhere);
+	query($authority, "SELECT falukeys.restrict_key('$id{restricted}', networks => '{192.0.2.0/24}')");
+	becomes($node, $key{restricted}, 'network_denied', 'networks again', $elsewhere);
+
+	my $old = $key{rolled};
+	(undef, $key{rolled}) = split(/\|/, query($authority, "SELECT * FROM falukeys.roll_key('$id{rolled}')"));
+	becomes($node, $old, 'rolled', 'a roll ends the old secret');
+	is_code($node, $key{rolled}, 'valid', "$name: and brings the new one");
+
+	# In one session, which has the state of the workspace in memory
+	my $session = session($node);
+	my $asks = "SELECT code FROM falukeys.verify_key('$key{live}')";
+	is($session->query_safe($asks), 'valid', "$name: a live key");
+	query($authority, "SELECT falukeys.suspend_workspace('$workspace')");
+	catch_up($node);
+	is($session->query_safe($asks), 'workspace_suspended', "$name: is refused once it is suspended")
+	 ;
+	is_code($node, $key{rolled}, 'valid', "$name: a test key is not");
+	query($authority, "SELECT falukeys.resume_workspace('$workspace')");
+	catch_up($node);
+	is($session->query_safe($asks), 'valid', "$name: resumed");
+	$session->quit;
+
+	query($authority, "SELECT falukeys.revoke_key('$id{new}')");
+	becomes($node, $key{new}, 'revoked', 'a revocation');
+}
+
+#
+# Nothing is changed here
+#
+foreach my $node (@subscribers)
+{
+	my $name = $node->name;
+	my $elsewhere = qr/managed elsewhere.*HINT:  Make the change in the database that publishes them/s;
+	my @calls = ("create_workspace('Here')", "approve_workspace('$workspace')", "suspend_workspace('$workspace')",
+		"close_workspace('$workspace')", "describe_workspace('$workspace', 'New')",
+		"add_member('$workspace', CURRENT_USER::regrole, 'member')", "define_permission('here')",
+		"create_key('$workspace', 'secret', 'test')", "create_temporary_key('$workspace', 'test', '{a}')",
+		"import_key('$workspace', 'fskt_' || repeat('a', 30))", "reveal_key('$id{live}')",
+		"roll_key('$id{live}')", "end_grace('$id{live}')", "disable_key('$id{live}')", "enable_key('$id{live}')",
+		"revoke_key('$id{live}')", "restrict_key('$id{live}', '{messages}')", "clear_permissions('$id{restricted}')",
+		"annotate_key('$id{live}', 'New')", "set_key_validity('$id{live}', now())",
+		"report_compromised_key('$key{live}')", "purge_keys('1 day')");
+
+	foreach my $call (@calls)
+	{
+		my ($function) = $call =~ /^(\w+)/;
+
+		refused($node, "SELECT falukeys.$call", '55000', $elsewhere, "$name: $function is refused");
+	}
+	refused($node, $_, '55000', $elsewhere, "$name: $_")
+	  foreach "UPDATE falukeys.keys SET disabled = true", "DELETE FROM falukeys.key_permissions",
+	  "INSERT INTO falukeys.workspaces (name) VALUES ('Here')", "UPDATE falukeys.mode_settings SET webhook_max_attempts = 1",
+	  "UPDATE falukeys.heartbeat SET at = now()", "DELETE FROM falukeys.members";
+	query($node, "CREATE ROLE checker; SELECT falukeys.grant_access('checker', 'verifier')");
+	query($node, "SELECT falukeys.wait_for_key('$id{live}')");
+	is(query($node, "BEGIN; CREATE TABLE message (workspace_id text, mode falukeys.key_mode, body text);"
+		. " SELECT falukeys.isolate_table('message'); COMMIT; GRANT ALL ON message TO checker; SET ROLE checker; BEGIN;"
+		. " SELECT FROM falukeys.authenticate('$key{live}'); INSERT INTO message (body) VALUES ('Hello'); COMMIT;"
+		. " SELECT count(*) FROM message; BEGIN; SELECT FROM falukeys.authenticate('$key{live}');"
+		. " SELECT falukeys.current_workspace_id(), mode, body FROM message; COMMIT") =~ s/^\s*\n//mgr,
+		"0\n$workspace|live|Hello", "$name: levels of access, identity and isolation are its own");
+}
+ok($one->poll_query_until('postgres', "SELECT uses > 0 FROM falukeys.key_usage WHERE key_id = '$id{live}'"),
+	'one: uses are counted there');
+is(query($authority, "SELECT count(*) FROM falukeys.usage WHERE key_id = '$id{live}' AND uses > 0"), 0, 'and only there');
+
+#
+# How old the keys are
+#
+my $beat = query($authority, 'SELECT at FROM falukeys.heartbeat');
+ok($authority->poll_query_until('postgres', "SELECT at > '$beat' FROM falukeys.heartbeat"),
+	'the authority writes heartbeats, where nothing is counted');
+sleep($LIMIT + 1);
+is_code($_, $key{live}, 'valid', $_->name . ': while nothing happens, keys are verified') foreach @subscribers;
+query($authority, 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity'
+	. " WHERE backend_type IN ('falukeys usage worker', 'falukeys usage launcher')");
+$beat = query($authority, 'SELECT at FROM falukeys.heartbeat');
+ok($authority->poll_query_until('postgres', "SELECT at > '$beat' FROM falukeys.heartbeat"),
+	'and also when its processes were ended');
+$authority->stop('immediate');
+$authority->start;
+$beat = query($authority, 'SELECT at FROM falukeys.heartbeat');
+ok($authority->poll_query_until('postgres', "SELECT at > '$beat' FROM falukeys.heartbeat"), 'or the server has crashed');
+becomes($_, $key{live}, 'valid', 'the subscription goes on') foreach @subscribers;
+
+query($one, 'ALTER SUBSCRIPTION one DISABLE');
+becomes($one, $key{live}, 'stale_standby', 'a subscription that stands still is stale');
+is_code($two, $key{live}, 'valid', 'two: no other one is');
+query($one, 'ALTER SUBSCRIPTION one ENABLE');
+becomes($one, $key{live}, 'valid', 'it goes on');
+
+done_testing();
