@@ -62,10 +62,11 @@ SELECT n, u.* FROM unnest(ARRAY[NULL, '', 'key_', 'key_0000000000000000000000000
 
 -- What was flushed is seen in the views.
 INSERT INTO falukeys.key_usage VALUES
-	(:'key_id', 7, 2, '2026-01-02 03:04:05+00', '192.0.2.7', '2026-01-01 00:00:00+00'),
-	(:'other_id', 1, 0, '2026-01-02 00:00:00+00', NULL, NULL);
+	(:'key_id', 7, 2, '2026-01-02 03:04:05+00', '192.0.2.7', '2026-01-01 00:00:00+00', '192.0.2.8'),
+	(:'other_id', 1, 0, '2026-01-02 00:00:00+00', NULL, NULL, NULL);
 SET timezone = 'UTC';
-SELECT workspace_id = :'workspace' AS workspace, uses, denials, last_used_at, last_client, last_retired_at
+SELECT workspace_id = :'workspace' AS workspace, uses, denials, last_used_at, last_client, last_retired_at,
+	last_retired_client
 	FROM falukeys.usage WHERE key_id = :'key_id';
 SELECT uses, last_used_at FROM falukeys.dashboard WHERE key_id = :'key_id';
 SELECT (SELECT count(*) FROM falukeys.usage) = (SELECT count(*) FROM falukeys.keys) AS all_shown,

@@ -97,6 +97,7 @@ CREATE TABLE falukeys.key_usage (
 	last_used_at timestamptz,
 	last_client inet,
 	last_retired_at timestamptz,
+	last_retired_client inet,
 	CONSTRAINT key_usage_pkey PRIMARY KEY (key_id)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE falukeys.key_usage IS 'How often each key was used, as of the last flush';
@@ -106,6 +107,7 @@ COMMENT ON COLUMN falukeys.key_usage.denials IS 'Verifications that ended in any
 COMMENT ON COLUMN falukeys.key_usage.last_used_at IS 'The last valid verification';
 COMMENT ON COLUMN falukeys.key_usage.last_client IS 'The client of the last valid verification that named one';
 COMMENT ON COLUMN falukeys.key_usage.last_retired_at IS 'The last time that a secret was presented which the key had before, valid or not';
+COMMENT ON COLUMN falukeys.key_usage.last_retired_client IS 'The client of the last such verification that named one';
 
 CREATE FUNCTION falukeys.create_key(workspace text, kind falukeys.key_kind, mode falukeys.key_mode,
 	description text DEFAULT NULL, permissions text[] DEFAULT NULL, networks cidr[] DEFAULT NULL,

@@ -15,10 +15,10 @@
 
 PG_FUNCTION_INFO_V1(usage_unflushed);
 
-#define USAGE_COLUMNS	5
+#define USAGE_COLUMNS	6
 
 static ResultColumns columns = {
-	USAGE_COLUMNS, {INT8OID, INT8OID, TIMESTAMPTZOID, INETOID, TIMESTAMPTZOID}
+	USAGE_COLUMNS, {INT8OID, INT8OID, TIMESTAMPTZOID, INETOID, TIMESTAMPTZOID, INETOID}
 };
 
 Datum
@@ -48,8 +48,11 @@ usage_unflushed(PG_FUNCTION_ARGS)
 		nulls[2] = counts.last_used_at == 0;
 		nulls[3] = counts.last_client.family == 0;
 		nulls[4] = counts.last_retired_at == 0;
+		nulls[5] = counts.last_retired_client.family == 0;
 		if (!nulls[3])
 			values[3] = usage_client_datum(&counts.last_client);
+		if (!nulls[5])
+			values[5] = usage_client_datum(&counts.last_retired_client);
 	}
 	return result_row(fcinfo, &columns, values, nulls);
 }

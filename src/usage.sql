@@ -2,7 +2,7 @@
 -- How often keys are used.
 
 CREATE FUNCTION falukeys_internal.unflushed_usage(key_id text, OUT uses bigint, OUT denials bigint,
-	OUT last_used_at timestamptz, OUT last_client inet, OUT last_retired_at timestamptz)
+	OUT last_used_at timestamptz, OUT last_client inet, OUT last_retired_at timestamptz, OUT last_retired_client inet)
 	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'usage_unflushed';
 COMMENT ON FUNCTION falukeys_internal.unflushed_usage(text) IS 'What was counted of a key here and is not in key_usage yet; NULLs where there is nothing, and for a key that the caller may not see. Anyone';
 
@@ -15,10 +15,11 @@ CREATE VIEW falukeys_internal.every_usage AS
 		COALESCE(u.denials, 0) OPERATOR(pg_catalog.+) COALESCE(m.denials, 0) AS denials,
 		GREATEST(u.last_used_at, m.last_used_at) AS last_used_at,
 		COALESCE(m.last_client, u.last_client) AS last_client,
-		GREATEST(u.last_retired_at, m.last_retired_at) AS last_retired_at
+		GREATEST(u.last_retired_at, m.last_retired_at) AS last_retired_at,
+		COALESCE(m.last_retired_client, u.last_retired_client) AS last_retired_client
 	FROM falukeys.keys AS k
 		LEFT JOIN LATERAL (
-			SELECT used.uses, used.denials, used.last_used_at, used.last_client, used.last_retired_at
+			SELECT used.uses, used.denials, used.last_used_at, used.last_client, used.last_retired_at, used.last_retired_client
 			FROM falukeys.key_usage AS used
 			WHERE used.key_id OPERATOR(pg_catalog.=) k.id OFFSET 0) AS u ON true
 		CROSS JOIN LATERAL falukeys_internal.unflushed_usage(k.id) AS m;
@@ -30,22 +31,23 @@ COMMENT ON COLUMN falukeys_internal.every_usage.denials IS 'As in usage';
 COMMENT ON COLUMN falukeys_internal.every_usage.last_used_at IS 'As in usage';
 COMMENT ON COLUMN falukeys_internal.every_usage.last_client IS 'As in usage';
 COMMENT ON COLUMN falukeys_internal.every_usage.last_retired_at IS 'As in usage';
+COMMENT ON COLUMN falukeys_internal.every_usage.last_retired_client IS 'As in usage';
 
 CREATE FUNCTION falukeys_internal.own_usage() RETURNS SETOF falukeys_internal.every_usage
 	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'dashboard_own_usage';
 COMMENT ON FUNCTION falukeys_internal.own_usage() IS 'What the view usage shows to members of workspaces. Anyone';
 
 CREATE VIEW falukeys.usage WITH (security_barrier) AS
-	SELECT e.workspace_id, e.key_id, e.uses, e.denials, e.last_used_at, e.last_client, e.last_retired_at
+	SELECT e.workspace_id, e.key_id, e.uses, e.denials, e.last_used_at, e.last_client, e.last_retired_at, e.last_retired_client
 	FROM falukeys_internal.every_usage AS e
 	WHERE (SELECT falukeys_internal.sees_every_workspace())
 	UNION ALL
-	SELECT a.workspace_id, a.key_id, a.uses, a.denials, a.last_used_at, a.last_client, a.last_retired_at
+	SELECT a.workspace_id, a.key_id, a.uses, a.denials, a.last_used_at, a.last_client, a.last_retired_at, a.last_retired_client
 	FROM falukeys_internal.every_usage AS a
 	WHERE (SELECT falukeys_internal.acting_workspace()) IS NOT NULL
 		AND a.workspace_id OPERATOR(pg_catalog.=) (SELECT falukeys_internal.acting_workspace())
 	UNION ALL
-	SELECT o.workspace_id, o.key_id, o.uses, o.denials, o.last_used_at, o.last_client, o.last_retired_at
+	SELECT o.workspace_id, o.key_id, o.uses, o.denials, o.last_used_at, o.last_client, o.last_retired_at, o.last_retired_client
 	FROM falukeys_internal.own_usage() AS o;
 COMMENT ON VIEW falukeys.usage IS 'How often the keys that the caller may see are used, up to now';
 COMMENT ON COLUMN falukeys.usage.workspace_id IS 'The workspace that the key belongs to';
@@ -55,3 +57,4 @@ COMMENT ON COLUMN falukeys.usage.denials IS 'Verifications that ended in anythin
 COMMENT ON COLUMN falukeys.usage.last_used_at IS 'The last valid verification';
 COMMENT ON COLUMN falukeys.usage.last_client IS 'The client of the last valid verification that named one';
 COMMENT ON COLUMN falukeys.usage.last_retired_at IS 'The last time that a secret was presented which the key had before, valid or not';
+COMMENT ON COLUMN falukeys.usage.last_retired_client IS 'The client of the last such verification that named one';

@@ -44,6 +44,7 @@ typedef struct Counter
 	Oid			database;		/* InvalidOid: free */
 	Identifier	key_id;
 	UsageClient last_client;
+	UsageClient last_retired_client;
 	pg_atomic_flag client_is_written;
 	bool		being_flushed;	/* the counts below are, in a running transaction */
 	TransactionId flushed_by;	/* or were, in one that committed */
@@ -174,14 +175,17 @@ add(Counter *counter, const Use *use)
 	advance(&counter->last_seen_at, use->at);
 	if (use->retired)
 		advance(&counter->last_retired_at, use->at);
-	if (!use->valid)
-		return;
-	advance(&counter->last_used_at, use->at);
+	if (use->valid)
+		advance(&counter->last_used_at, use->at);
 
 	/* If another one is just being written, it is as recent as ours. */
-	if (use->client.family != 0 && pg_atomic_test_set_flag(&counter->client_is_written))
+	if (use->client.family != 0 && (use->valid || use->retired) &&
+		pg_atomic_test_set_flag(&counter->client_is_written))
 	{
-		counter->last_client = use->client;
+		if (use->valid)
+			counter->last_client = use->client;
+		if (use->retired)
+			counter->last_retired_client = use->client;
 		pg_atomic_clear_flag(&counter->client_is_written);
 	}
 }
@@ -192,6 +196,7 @@ reset(Counter *counter, Oid database, const Identifier *key_id)
 	counter->database = database;
 	counter->key_id = *key_id;
 	memset(&counter->last_client, 0, sizeof(UsageClient));
+	memset(&counter->last_retired_client, 0, sizeof(UsageClient));
 	pg_atomic_init_flag(&counter->client_is_written);
 	counter->being_flushed = false;
 	counter->flushed_by = InvalidTransactionId;
@@ -341,6 +346,7 @@ copy_counts(Counter *counter, UsageCounts *counts)
 {
 	counts->key_id = counter->key_id;
 	counts->last_client = counter->last_client;
+	counts->last_retired_client = counter->last_retired_client;
 	counts->uses = pg_atomic_read_u64(&counter->uses);
 	counts->denials = pg_atomic_read_u64(&counter->denials);
 	counts->last_used_at = (TimestampTz) pg_atomic_read_u64(&counter->last_used_at);
@@ -554,6 +560,7 @@ usage_import(Oid database, const UsageCounts *counts)
 		reset(counter, database, &counts->key_id);
 		set->hashes[i] = hash;
 		counter->last_client = counts->last_client;
+		counter->last_retired_client = counts->last_retired_client;
 		pg_atomic_write_u64(&counter->uses, counts->uses);
 		pg_atomic_write_u64(&counter->denials, counts->denials);
 		pg_atomic_write_u64(&counter->last_used_at, (uint64) counts->last_used_at);

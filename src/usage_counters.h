@@ -30,6 +30,7 @@ typedef struct UsageCounts
 {
 	Identifier	key_id;
 	UsageClient last_client;
+	UsageClient last_retired_client;
 	uint64		uses;
 	uint64		denials;
 	TimestampTz last_used_at;

@@ -96,6 +96,14 @@ put_time(Column *column, int row, TimestampTz time)
 	column->nulls[row] = time == 0;
 }
 
+static void
+put_client(Column *column, int row, const UsageClient *client)
+{
+	column->nulls[row] = client->family == 0;
+	if (!column->nulls[row])
+		column->values[row] = usage_client_datum(client);
+}
+
 static Parameter
 parameter_column(Column *column, Oid element, Oid array)
 {
@@ -120,6 +128,7 @@ write_taken(void)
 	Column	   *used_at = palloc0(sizeof(Column));
 	Column	   *retired_at = palloc0(sizeof(Column));
 	Column	   *clients = palloc0(sizeof(Column));
+	Column	   *retired_clients = palloc0(sizeof(Column));
 
 	qsort(taken, taken_count, sizeof(UsageTaken), compare_key_ids);
 	for (int i = 0; i < taken_count; i++)
@@ -131,31 +140,32 @@ write_taken(void)
 		denials->values[i] = Int64GetDatum((int64) counts->denials);
 		put_time(used_at, i, counts->last_used_at);
 		put_time(retired_at, i, counts->last_retired_at);
-		clients->nulls[i] = counts->last_client.family == 0;
-		if (!clients->nulls[i])
-			clients->values[i] = usage_client_datum(&counts->last_client);
+		put_client(clients, i, &counts->last_client);
+		put_client(retired_clients, i, &counts->last_retired_client);
 	}
 
 	/* A key may have been purged, or its creation not be committed yet. */
 	written = SPI_OWNER_RUN("INSERT INTO falukeys.key_usage AS u"
-							" (key_id, uses, denials, last_used_at, last_retired_at, last_client)"
-							" SELECT k.id, t.uses, t.denials, t.used_at, t.retired_at, t.client"
-							" FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6))"
-							" AS t(key_id, uses, denials, used_at, retired_at, client)"
+							" (key_id, uses, denials, last_used_at, last_retired_at, last_client, last_retired_client)"
+							" SELECT k.id, t.uses, t.denials, t.used_at, t.retired_at, t.client, t.retired_client"
+							" FROM ROWS FROM (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7))"
+							" AS t(key_id, uses, denials, used_at, retired_at, client, retired_client)"
 							" JOIN falukeys.keys AS k ON k.id = t.key_id"
 							" ORDER BY k.id"
 							" ON CONFLICT (key_id) DO UPDATE SET uses = u.uses + EXCLUDED.uses,"
 							" denials = u.denials + EXCLUDED.denials,"
 							" last_used_at = greatest(u.last_used_at, EXCLUDED.last_used_at),"
 							" last_retired_at = greatest(u.last_retired_at, EXCLUDED.last_retired_at),"
-							" last_client = coalesce(EXCLUDED.last_client, u.last_client)"
+							" last_client = coalesce(EXCLUDED.last_client, u.last_client),"
+							" last_retired_client = coalesce(EXCLUDED.last_retired_client, u.last_retired_client)"
 							" RETURNING key_id",
 							parameter_column(key_ids, TEXTOID, TEXTARRAYOID),
 							parameter_column(uses, INT8OID, INT8ARRAYOID),
 							parameter_column(denials, INT8OID, INT8ARRAYOID),
 							parameter_column(used_at, TIMESTAMPTZOID, TIMESTAMPTZARRAYOID),
 							parameter_column(retired_at, TIMESTAMPTZOID, TIMESTAMPTZARRAYOID),
-							parameter_column(clients, INETOID, INETARRAYOID));
+							parameter_column(clients, INETOID, INETARRAYOID),
+							parameter_column(retired_clients, INETOID, INETARRAYOID));
 	for (uint64 i = 0; i < written; i++)
 	{
 		bool		null;

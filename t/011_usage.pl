@@ -21,7 +21,7 @@ sub flush_changes_nothing
 {
 	my ($name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $usage = 'SELECT key_id, uses, denials, last_used_at, last_client, last_retired_at FROM';
+	my $usage = 'SELECT key_id, uses, denials, last_used_at, last_client, last_retired_at, last_retired_client FROM';
 	my $before = query($node, "$usage falukeys.usage WHERE uses + denials > 0 ORDER BY key_id");
 
 	wait_for_flush($node);
@@ -207,6 +207,13 @@ sub test_last
 	is($last->('last_retired_at'), $retired_at, 'not changed by the new one');
 	is_code($node, $key, 'rolled', 'one is, after its grace');
 	is($last->("last_retired_at > '$retired_at', uses, denials"), 't|8|2', 'and that is known');
+	is($last->('last_retired_client'), '', 'none of them named a client');
+	my $from = "SELECT code FROM falukeys.verify_key('%s', client => '%s')";
+	is(query($node, sprintf($from, $key, '192.0.2.99')), 'rolled', 'one that names its client');
+	is(query($node, sprintf($from, $new_key, '192.0.2.1')), 'valid', 'and one with the new secret');
+	verify($node, $key, 1);
+	is($last->('last_retired_client, last_client, uses, denials'), '192.0.2.99|192.0.2.1|9|4',
+		'clients are known apart');
 	flush_changes_nothing('and so it is flushed');
 	return;
 }

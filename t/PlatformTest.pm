@@ -161,9 +161,11 @@ sub seal_and_count
 	$test_key = origin("SELECT falukeys.reveal_key('$test_id')");
 	# Uses are counted by what is not running here.  A row may be without a key.
 	origin(<<SQL);
-INSERT INTO falukeys.key_usage (key_id, uses, denials, last_used_at, last_client, last_retired_at)
-VALUES ('$live_id', 3, 1, now(), '10.1.2.3', now() - interval '1 day'), ('$test_id', 0, 2, NULL, NULL, NULL),
-	('key_000000000000000000000000000', 1, 0, now(), NULL, NULL);
+INSERT INTO falukeys.key_usage (key_id, uses, denials, last_used_at, last_client, last_retired_at,
+	last_retired_client)
+VALUES ('$live_id', 3, 1, now(), '10.1.2.3', now() - interval '1 day', '10.1.2.4'),
+	('$test_id', 0, 2, NULL, NULL, NULL, NULL),
+	('key_000000000000000000000000000', 1, 0, now(), NULL, NULL, NULL);
 SQL
 	return;
 }
@@ -305,9 +307,10 @@ sub check_restored
 	is(query($server, "SELECT count(DISTINCT parent_key_id) FROM falukeys.keys WHERE parent_secret IS NOT NULL",
 		$database),
 		10, "$database: temporary keys have their parents");
-	is(query($server, "SELECT uses, denials, last_client, last_retired_at IS NOT NULL FROM falukeys.usage "
+	is(query($server, "SELECT uses, denials, last_client, last_retired_at IS NOT NULL, "
+		. "last_retired_client FROM falukeys.usage "
 		. "WHERE key_id = '$live_id'", $database),
-		'3|1|10.1.2.3|t', "$database: usage goes on from what it was");
+		'3|1|10.1.2.3|t|10.1.2.4', "$database: usage goes on from what it was");
 	return;
 }
 
