@@ -39,6 +39,7 @@ SQL_PARTS = \
 	usage \
 	dashboard \
 	invariants \
+	attention \
 	finish
 EXTENSION_SCRIPT = sql/falukeys--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SCRIPT)
@@ -74,6 +75,7 @@ REGRESS = \
 	usage \
 	dashboard \
 	lists \
+	attention \
 	access \
 	visibility \
 	acting_in \

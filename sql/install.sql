@@ -80,7 +80,8 @@ SELECT attname, atttypid::regtype FROM pg_attribute
  WHERE attrelid = (SELECT typrelid FROM pg_type WHERE oid = 'falukeys.verdict'::regtype) ORDER BY attnum;
 SELECT table_name, string_agg(column_name, ', ' ORDER BY ordinal_position) AS columns
   FROM information_schema.columns WHERE table_schema = 'falukeys'
-      AND table_name IN ('dashboard', 'event_log', 'key_changes', 'workspace_list', 'member_list', 'permission_list')
+      AND table_name IN ('dashboard', 'attention', 'event_log', 'key_changes', 'workspace_list', 'member_list',
+          'permission_list')
   GROUP BY 1 ORDER BY 1;
 \pset footer on
 \pset format aligned
@@ -96,9 +97,8 @@ SELECT p.oid::regprocedure, provolatile, proparallel, proisstrict
             WHEN proname IN ('sees_every_workspace', 'acting_workspace', 'sees_every_key_change',
                 'key_changes_workspace') THEN ('s'::"char", 's'::"char", false)
             WHEN proname IN ('unflushed_usage', 'own_workspaces', 'own_usage', 'own_keys', 'own_events',
-                'own_key_changes', 'own_workspace_list', 'own_members', 'sees_a_workspace',
-                'broken_invariants') THEN ('s'::"char",
-                'u'::"char", false)
+                'own_key_changes', 'own_attention', 'own_workspace_list', 'own_members', 'sees_a_workspace',
+                'broken_invariants') THEN ('s'::"char", 'u'::"char", false)
             ELSE ('v'::"char", 'u'::"char", false) END
  ORDER BY 1;
 -- None runs as its owner, or in a language that is not the server's own.
@@ -150,7 +150,7 @@ SELECT identity, privilege_type FROM privilege
 	deauthenticate,current_key_objects,isolated_workspace,isolated_mode,isolated_object,
 	isolate_table,release_table,unflushed_usage,health,
 	describe_workspace,
-	sees_every_workspace,own_workspaces,own_usage,own_keys,own_events,acting_workspace,sees_a_workspace,
+	sees_every_workspace,own_workspaces,own_usage,own_keys,own_events,own_attention,acting_workspace,sees_a_workspace,
 	own_workspace_list,own_members,
 	sees_every_key_change,key_changes_workspace,own_key_changes}'))
  ORDER BY 1, 2;

@@ -131,6 +131,8 @@ CREATE TABLE visibility.question (query text, existing text, missing text);
 INSERT INTO visibility.question VALUES
 	('SELECT FROM falukeys.dashboard WHERE key_id = %L', :'foreign_key', :'missing_key'),
 	('SELECT FROM falukeys.dashboard WHERE key_id <= %L', :'foreign_key', :'missing_key'),
+	('SELECT FROM falukeys.attention WHERE key_id = %L', :'foreign_key', :'missing_key'),
+	('SELECT FROM falukeys.attention WHERE workspace_id = %L', :'foreign', :'missing'),
 	('SELECT FROM falukeys.dashboard WHERE workspace_id = %L', :'foreign', :'missing'),
 	('SELECT FROM falukeys.dashboard WHERE workspace = %L', 'Visibility, foreign', 'Visibility, missing'),
 	('SELECT FROM falukeys.dashboard WHERE description = %L', 'often', 'oftem'),
@@ -161,6 +163,7 @@ INSERT INTO visibility.question VALUES
 	('SELECT FROM falukeys_internal.own_workspace_list() WHERE id = %L', :'foreign', :'missing'),
 	('SELECT FROM falukeys_internal.own_members() WHERE workspace_id = %L', :'foreign', :'missing'),
 	('SELECT FROM falukeys_internal.own_workspaces() AS id WHERE id = %L', :'foreign', :'missing'),
+	('SELECT FROM falukeys_internal.own_attention() WHERE key_id = %L', :'foreign_key', :'missing_key'),
 	('SELECT FROM falukeys_internal.own_keys() WHERE key_id = %L', :'foreign_key', :'missing_key');
 SELECT query, bool_and(visibility.plan(role, query, existing) = visibility.plan(role, query, missing)) AS same
 FROM visibility.question, unnest('{tenant,member,nobody,verifier}'::text[]) AS role

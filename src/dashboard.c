@@ -25,6 +25,7 @@ PG_FUNCTION_INFO_V1(dashboard_own_events);
 PG_FUNCTION_INFO_V1(dashboard_own_workspace_list);
 PG_FUNCTION_INFO_V1(dashboard_own_members);
 PG_FUNCTION_INFO_V1(dashboard_own_key_changes);
+PG_FUNCTION_INFO_V1(dashboard_own_attention);
 
 /*
  * The first parameter of the query has the workspaces in which the caller has
@@ -106,6 +107,12 @@ Datum
 dashboard_own_members(PG_FUNCTION_ARGS)
 {
 	return own_rows(fcinfo, ACCESS_MEMBER, "SELECT * FROM falukeys_internal.every_member WHERE workspace_id = ANY ($1)");
+}
+
+Datum
+dashboard_own_attention(PG_FUNCTION_ARGS)
+{
+	return own_rows(fcinfo, ACCESS_DEVELOPER, "SELECT * FROM falukeys_internal.every_attention WHERE workspace_id = ANY ($1)");
 }
 
 Datum

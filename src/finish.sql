@@ -72,8 +72,8 @@ TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	falukeys_internal.unflushed_usage(text), falukeys_internal.sees_every_workspace(),
 	falukeys_internal.acting_workspace(), falukeys_internal.sees_a_workspace(), falukeys_internal.own_workspace_list(), falukeys_internal.own_members(), falukeys_internal.own_workspaces(),
-	falukeys_internal.own_usage(), falukeys_internal.own_keys(), falukeys_internal.own_events(),
+	falukeys_internal.own_usage(), falukeys_internal.own_keys(), falukeys_internal.own_events(), falukeys_internal.own_attention(),
 	falukeys_internal.sees_every_key_change(), falukeys_internal.key_changes_workspace(), falukeys_internal.own_key_changes()
 TO PUBLIC;
-GRANT SELECT ON falukeys_internal.visible_workspaces, falukeys.usage, falukeys.dashboard, falukeys.event_log, falukeys.key_changes,
+GRANT SELECT ON falukeys_internal.visible_workspaces, falukeys.usage, falukeys.dashboard, falukeys.attention, falukeys.event_log, falukeys.key_changes,
 	falukeys.workspace_list, falukeys.member_list, falukeys.permission_list TO PUBLIC;
