@@ -40,6 +40,7 @@ SQL_PARTS = \
 	dashboard \
 	invariants \
 	attention \
+	health \
 	finish
 EXTENSION_SCRIPT = sql/falukeys--$(EXTVERSION).sql
 DATA_built = $(EXTENSION_SCRIPT)
@@ -76,6 +77,7 @@ REGRESS = \
 	dashboard \
 	lists \
 	attention \
+	health \
 	access \
 	visibility \
 	acting_in \

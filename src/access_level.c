@@ -93,12 +93,19 @@ static const char *const granted_functions[] = {
 	" falukeys.suspend_workspace(text, text),"
 	" falukeys.resume_workspace(text),"
 	" falukeys.close_workspace(text, text),"
-	" falukeys.define_permission(text, text)",
+	" falukeys.define_permission(text, text),"
+	" falukeys.health(boolean)",
 	[ACCESS_MANAGER] =
 	"falukeys_internal.manager_access()",
 	[ACCESS_DELEGATE] =
 	"falukeys_internal.delegate_access(), falukeys.assume_key(falukeys.apikey, text, inet, text, falukeys.key_mode)",
 };
+
+const char *
+access_level_functions(AccessLevel level)
+{
+	return granted_functions[level];
+}
 
 /* EXECUTE on the functions is not enough. */
 void

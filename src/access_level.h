@@ -26,4 +26,7 @@ extern bool access_level_is_platform(Oid role);
 extern void access_level_check_superuser(const char *function);
 extern void access_level_check(const char *function, AccessLevel level, AccessLevel or_level);
 
+/* What a level may call, as GRANT takes it: first the function that is the level itself */
+extern const char *access_level_functions(AccessLevel level);
+
 #endif							/* FALUKEYS_ACCESS_LEVEL_H */

@@ -25,11 +25,26 @@
 #include "catalog.h"
 #include "triggers.h"
 
-static const CatalogRelation guarded[] = {
-	CATALOG_WORKSPACES, CATALOG_MEMBERS, CATALOG_PERMISSIONS, CATALOG_KEYS,
-	CATALOG_RETIRED_SECRETS, CATALOG_SEALED_SECRETS, CATALOG_KEY_PERMISSIONS,
-	CATALOG_KEY_NETWORKS, CATALOG_KEY_OBJECTS, CATALOG_EVENTS, CATALOG_KEY_USAGE,
-	CATALOG_MODE_SETTINGS, CATALOG_ISOLATED_TABLES, CATALOG_HEARTBEAT
+/* The triggers of each table */
+static const struct
+{
+	CatalogRelation table;
+	const char *triggers;
+}			guarded[] = {
+	{CATALOG_WORKSPACES, "authorize,complete,guard,invalidate,keep,keep_all"},
+	{CATALOG_MEMBERS, "authorize,guard,keep_all,record"},
+	{CATALOG_PERMISSIONS, "authorize,guard,keep_all,record"},
+	{CATALOG_KEYS, "authorize,begin_insert,end_insert,guard,keep_all,record"},
+	{CATALOG_RETIRED_SECRETS, "authorize,check_digest,guard,keep,keep_all"},
+	{CATALOG_SEALED_SECRETS, "authorize,guard,keep,keep_all"},
+	{CATALOG_KEY_PERMISSIONS, "authorize,guard,keep,keep_all,record_delete,record_insert"},
+	{CATALOG_KEY_NETWORKS, "authorize,guard,keep,keep_all,record_delete,record_insert"},
+	{CATALOG_KEY_OBJECTS, "authorize,guard,keep,keep_all,record_delete,record_insert"},
+	{CATALOG_EVENTS, "authorize,end_insert,guard,keep,keep_all"},
+	{CATALOG_KEY_USAGE, "authorize,keep_all"},
+	{CATALOG_MODE_SETTINGS, "authorize,guard,keep,keep_all,merge"},
+	{CATALOG_ISOLATED_TABLES, "authorize,keep_all"},
+	{CATALOG_HEARTBEAT, "authorize,keep_all"},
 };
 
 /* Those that fire also where session_replication_role is replica */
@@ -64,6 +79,15 @@ is_as_it_should_be(CatalogRelation table, Form_pg_trigger trigger)
 		!fires_always(table, NameStr(trigger->tgname));
 }
 
+/* The statement that switches one on */
+static char *
+remedy(CatalogRelation table, Form_pg_trigger trigger)
+{
+	return psprintf("ALTER TABLE %s.%s ENABLE %sTRIGGER %s", CATALOG_SCHEMA, get_rel_name(trigger->tgrelid),
+					fires_always(table, NameStr(trigger->tgname)) ? "ALWAYS " : "",
+					quote_identifier(NameStr(trigger->tgname)));
+}
+
 static void
 warn(CatalogRelation table, Form_pg_trigger trigger)
 {
@@ -76,13 +100,14 @@ warn(CatalogRelation table, Form_pg_trigger trigger)
 			 trigger->tgenabled == TRIGGER_DISABLED ?
 			 errdetail("It does not fire, so the rules that it holds are not kept.") :
 			 errdetail("It does not fire for every value of session_replication_role."),
-			 errhint("Run ALTER TABLE %s.%s ENABLE %sTRIGGER %s.", CATALOG_SCHEMA, on,
-					 fires_always(table, NameStr(trigger->tgname)) ? "ALWAYS " : "", name)));
+			 errhint("Run %s.", remedy(table, trigger))));
 }
+
+typedef void (*Tell) (CatalogRelation table, Form_pg_trigger trigger);
 
 /* Returns a hash of those triggers of a table that are switched off. */
 static uint32
-look_at_table(Relation triggers, CatalogRelation table, bool warning)
+look_at_table(Relation triggers, CatalogRelation table, Tell tell)
 {
 	ScanKeyData key;
 	SysScanDesc scan;
@@ -99,23 +124,56 @@ look_at_table(Relation triggers, CatalogRelation table, bool warning)
 		if (is_as_it_should_be(table, trigger))
 			continue;
 		hash = hash_combine(hash, hash_combine(trigger->oid, (uint32) trigger->tgenabled));
-		if (warning)
-			warn(table, trigger);
+		if (tell != NULL)
+			tell(table, trigger);
 	}
 	systable_endscan(scan);
 	return hash;
 }
 
 static uint32
-look_at_all(bool warning)
+look_at_all(Tell tell)
 {
 	Relation	triggers = table_open(TriggerRelationId, AccessShareLock);
 	uint32		hash = 0;
 
 	for (int i = 0; i < (int) lengthof(guarded); i++)
-		hash = hash_combine(hash, look_at_table(triggers, guarded[i], warning));
+		hash = hash_combine(hash, look_at_table(triggers, guarded[i].table, tell));
 	table_close(triggers, AccessShareLock);
 	return hash;
+}
+
+/* What triggers_hints is making; in memory of its caller */
+static List *hints;
+
+static void
+add_hint(CatalogRelation table, Form_pg_trigger trigger)
+{
+	hints = lappend(hints, psprintf("Run %s.", remedy(table, trigger)));
+}
+
+static void
+add_missing(CatalogRelation table, const char *names)
+{
+	char	   *name;
+	char	   *rest = pstrdup(names);
+
+	while ((name = strsep(&rest, ",")) != NULL)
+	{
+		if (!OidIsValid(get_trigger_oid(catalog_relation(table), name, true)))
+			hints = lappend(hints, psprintf("Trigger %s of table %s.%s is missing: dump the database and restore it into a new one, where CREATE EXTENSION makes it.",
+											name, CATALOG_SCHEMA, get_rel_name(catalog_relation(table))));
+	}
+}
+
+List *
+triggers_hints(void)
+{
+	hints = NIL;
+	(void) look_at_all(add_hint);
+	for (int i = 0; i < (int) lengthof(guarded); i++)
+		add_missing(guarded[i].table, guarded[i].triggers);
+	return hints;
 }
 
 void
@@ -128,9 +186,9 @@ triggers_check(void)
 
 	if (looked_at == generation)
 		return;
-	hash = look_at_all(false);
+	hash = look_at_all(NULL);
 	if (hash != warned_of)
-		(void) look_at_all(true);
+		(void) look_at_all(warn);
 	warned_of = hash;
 	looked_at = generation;
 }
