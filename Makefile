@@ -126,8 +126,8 @@ all install uninstall installcheck clean:
 	$(error $(PG_CONFIG) finds no PGXS: install PostgreSQL's server development files, or set PG_CONFIG)
 endif
 
-# It looks at every character of every key.
-src/key_format.o: CFLAGS += $(CFLAGS_VECTORIZE)
+# They look at every character of every key, and of every text that may hold one.
+src/key_format.o src/key_mask.o: CFLAGS += $(CFLAGS_VECTORIZE)
 
 # PGXS knows nothing of headers.
 $(OBJS): $(wildcard $(TREE)/src/*.h)

@@ -171,6 +171,15 @@ typedef RelFileNode CompatLocator;
 #define compat_lock_is_held(tag, mode)	LockHeldByMe(tag, mode)
 #endif
 
+/* Whether a plan is run to its end in one go is no longer asked from 18 on. */
+#if PG_VERSION_NUM >= 180000
+#define COMPAT_EXECUTOR_RUN_PARAMETERS	QueryDesc *query, ScanDirection direction, uint64 count
+#define COMPAT_EXECUTOR_RUN_ARGUMENTS	query, direction, count
+#else
+#define COMPAT_EXECUTOR_RUN_PARAMETERS	QueryDesc *query, ScanDirection direction, uint64 count, bool once
+#define COMPAT_EXECUTOR_RUN_ARGUMENTS	query, direction, count, once
+#endif
+
 /* PG_MODULE_MAGIC carries a name and a version from 18 on. */
 #ifdef PG_MODULE_MAGIC_EXT
 #define COMPAT_MODULE_MAGIC(name_, version_) \

@@ -15,6 +15,7 @@
 #include "events.h"
 #include "hints.h"
 #include "holders.h"
+#include "log_redaction.h"
 #include "master_key.h"
 #include "request.h"
 #include "standby.h"
@@ -83,10 +84,16 @@ _PG_init(void)
 							"Beyond it, those least recently used make room.",
 							&usage_max_keys, 65536, 1, 1 << 28,
 							preloading ? PGC_POSTMASTER : PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("falukeys.redact_logs",
+							 "Masks keys in the server's log and in what is shown of running statements.",
+							 "Only where the library is preloaded.",
+							 &log_redaction, true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("falukeys");
 
 	if (preloading)
 	{
+		log_redaction_request();
 		hints_request(usage_max_keys);
 		holders_request();
 		usage_file_request();

@@ -17,6 +17,9 @@
 
 #define CHECKED_BODY_LENGTH (KEY_RANDOM_LENGTH + KEY_CHECKSUM_LENGTH)
 
+/* How much text is looked at together; KEY_FORMAT_PAUSE is a multiple of it */
+#define BLOCK				256
+
 /* in order of value */
 const char	key_format_base62_digits[62 + 1] =
 "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -239,6 +242,59 @@ body_length_in_run(const char *key, size_t length, size_t run, KeyFormatPause pa
 	return body_length;
 }
 
+/* May a prefix start in these BLOCK bytes?  Reads KEY_PREFIX_LENGTH - 1 more; without branches, as above. */
+static bool
+block_may_have_prefix(const char *text)
+{
+	unsigned char found = 0;
+	size_t		i;
+
+	for (i = 0; i < BLOCK; i++)
+		found |= (text[i] == 'f') & (text[i + 2] == 'k') & (text[i + 4] == '_');
+	return found != 0;
+}
+
+/* The next prefix that starts in text at or after from, and before end */
+static bool
+prefix_between(const char *text, size_t length, size_t from, size_t end, size_t *start)
+{
+	while (from < end)
+	{
+		const char *f = memchr(text + from, 'f', end - from);
+
+		if (f == NULL)
+			return false;
+		from = (size_t) (f - text);
+		if (starts_with_prefix(f, length - from))
+		{
+			*start = from;
+			return true;
+		}
+		from++;
+	}
+	return false;
+}
+
+bool
+key_format_next_prefix(const char *text, size_t length, size_t from, KeyFormatPause pause,
+					   size_t *start)
+{
+	size_t		looked_at = 0;
+
+	pause_if(pause);
+	while (from < length && length - from >= BLOCK + KEY_PREFIX_LENGTH - 1)
+	{
+		if (block_may_have_prefix(text + from) &&
+			prefix_between(text, length, from, from + BLOCK, start))
+			return true;
+		from += BLOCK;
+		looked_at += BLOCK;
+		if (looked_at % KEY_FORMAT_PAUSE == 0)
+			pause_if(pause);
+	}
+	return prefix_between(text, length, from, length, start);
+}
+
 /*
  * The next prefix at or after from with a run behind it that is long enough to
  * hold a key.  The body may be too long for one, or up to four characters too
@@ -248,41 +304,18 @@ static bool
 find_candidate(const char *text, size_t length, size_t from, KeyFormatPause pause,
 			   size_t *start, size_t *body_length)
 {
-	size_t		pause_at = from;
-
-	while (from < length && length - from >= KEY_PREFIX_LENGTH + KEY_BODY_MIN)
+	while (key_format_next_prefix(text, length, from, pause, start))
 	{
-		size_t		search = from + KEY_PREFIX_LENGTH - 1;
-		size_t		searched = length - search;
-		const char *underscore;
-		const char *key;
-		size_t		rest;
-		size_t		run;
+		const char *key = text + *start;
+		size_t		rest = length - *start;
+		size_t		run = run_length(key + KEY_PREFIX_LENGTH, rest - KEY_PREFIX_LENGTH, pause);
 
-		if (from >= pause_at)
+		if (run >= KEY_BODY_MIN)
 		{
-			pause_if(pause);
-			pause_at = from + KEY_FORMAT_PAUSE;
+			*body_length = body_length_in_run(key, rest, run, pause);
+			return true;
 		}
-		if (searched > KEY_FORMAT_PAUSE)
-			searched = KEY_FORMAT_PAUSE;
-		underscore = memchr(text + search, '_', searched);
-		if (underscore == NULL)
-		{
-			from += searched;
-			continue;
-		}
-		key = underscore - (KEY_PREFIX_LENGTH - 1);
-		from = (size_t) (key - text) + 1;
-		rest = length - (size_t) (key - text);
-		if (!starts_with_prefix(key, rest))
-			continue;
-		run = run_length(key + KEY_PREFIX_LENGTH, rest - KEY_PREFIX_LENGTH, pause);
-		if (run < KEY_BODY_MIN)
-			continue;
-		*start = (size_t) (key - text);
-		*body_length = body_length_in_run(key, rest, run, pause);
-		return true;
+		from = *start + KEY_PREFIX_LENGTH;
 	}
 	return false;
 }
@@ -290,10 +323,17 @@ find_candidate(const char *text, size_t length, size_t from, KeyFormatPause paus
 bool
 key_format_find(const char *text, size_t length, size_t from, KeySpan *span)
 {
+	return key_format_find_in_long(text, length, from, NULL, span);
+}
+
+bool
+key_format_find_in_long(const char *text, size_t length, size_t from, KeyFormatPause pause,
+						KeySpan *span)
+{
 	size_t		start;
 	size_t		body_length;
 
-	while (find_candidate(text, length, from, NULL, &start, &body_length))
+	while (find_candidate(text, length, from, pause, &start, &body_length))
 	{
 		from = start + KEY_PREFIX_LENGTH + body_length;
 		if (body_length < KEY_BODY_MIN || body_length > KEY_BODY_MAX)

@@ -77,6 +77,17 @@ extern void key_format_base62(const unsigned char *number, size_t number_length,
 /* Prefix, four stars, last four; not terminated. */
 extern void key_format_redacted(const KeyParts *parts, char out[KEY_REDACTED_LENGTH]);
 
+/* Called now and then by what may take long; need not return. */
+typedef void (*KeyFormatPause) (void);
+
+/*
+ * The next prefix at or after byte `from`, whatever follows it.  As below,
+ * `pause` may be NULL, and is called at least once each KEY_FORMAT_PAUSE bytes.
+ */
+#define KEY_FORMAT_PAUSE		65536
+extern bool key_format_next_prefix(const char *text, size_t length, size_t from,
+								   KeyFormatPause pause, size_t *start);
+
 /*
  * The next key at or after byte `from`: a prefix and the whole run of body
  * characters behind it, 20 to 50 of them, whatever its checksum.  Where another
@@ -84,17 +95,14 @@ extern void key_format_redacted(const KeyParts *parts, char out[KEY_REDACTED_LEN
  * span's end.
  */
 extern bool key_format_find(const char *text, size_t length, size_t from, KeySpan *span);
-
-/* Called now and then by what may take long; need not return. */
-typedef void (*KeyFormatPause) (void);
+extern bool key_format_find_in_long(const char *text, size_t length, size_t from,
+									KeyFormatPause pause, KeySpan *span);
 
 /*
  * Masks every key in text, and every longer run behind a key's prefix, since a
  * key may stand in it glued to something else.  `out` holds at least length
- * bytes and may be text itself; returns how many were written.  `pause`, which
- * may be NULL, is called at least once each KEY_FORMAT_PAUSE bytes.
+ * bytes and may be text itself; returns how many were written.
  */
-#define KEY_FORMAT_PAUSE		65536
 extern size_t key_format_redact_text(const char *text, size_t length, char *out,
 									 KeyFormatPause pause);
 
