@@ -36,6 +36,7 @@ SQL_PARTS = \
 	request \
 	lifecycle \
 	publication \
+	find_keys \
 	usage \
 	dashboard \
 	invariants \
@@ -73,6 +74,7 @@ REGRESS = \
 	limits \
 	guards \
 	leaks \
+	find_keys \
 	usage \
 	dashboard \
 	lists \

@@ -38,6 +38,16 @@ PG_FUNCTION_INFO_V1(apikey_of_text);
 PG_FUNCTION_INFO_V1(apikey_is_well_formed);
 PG_FUNCTION_INFO_V1(apikey_redact);
 
+void
+apikey_from_parts(const char *text, size_t length, const KeyParts *parts, ApiKey *key)
+{
+	memset(key, 0, sizeof(ApiKey));
+	crypto_sha256(text, length, key->digest);
+	key->kind = parts->kind;
+	key->mode = parts->mode;
+	memcpy(key->last_four, parts->last_four, KEY_LAST_FOUR);
+}
+
 /* The handle of a plaintext key, if text is one. */
 KeyFormatError
 apikey_from_text(const char *text, size_t length, ApiKey *key)
@@ -45,15 +55,9 @@ apikey_from_text(const char *text, size_t length, ApiKey *key)
 	KeyParts	parts;
 	KeyFormatError error = key_format_parse(text, length, &parts);
 
-	if (error != KEY_FORMAT_OK)
-		return error;
-
-	memset(key, 0, sizeof(ApiKey));
-	crypto_sha256(text, length, key->digest);
-	key->kind = parts.kind;
-	key->mode = parts.mode;
-	memcpy(key->last_four, parts.last_four, KEY_LAST_FOUR);
-	return KEY_FORMAT_OK;
+	if (error == KEY_FORMAT_OK)
+		apikey_from_parts(text, length, &parts, key);
+	return error;
 }
 
 /* Memory with a key's text, and the callback that cleanses it */
@@ -100,8 +104,8 @@ apikey_begins(const text *value)
 }
 
 /* A text may be a gigabyte long. */
-static void
-check_for_interrupts(void)
+void
+apikey_pause(void)
 {
 	CHECK_FOR_INTERRUPTS();
 }
@@ -110,10 +114,16 @@ text *
 apikey_redact_text(text *source)
 {
 	size_t		length = VARSIZE_ANY_EXHDR(source);
-	text	   *result = palloc(VARHDRSZ + length);
+	size_t		first;
+	text	   *result;
 
+	/* Most texts have none, and need no copy. */
+	if (!key_format_next_prefix(VARDATA_ANY(source), length, 0, apikey_pause, &first))
+		return source;
+
+	result = palloc(VARHDRSZ + length);
 	length = key_format_redact_text(VARDATA_ANY(source), length, VARDATA(result),
-									check_for_interrupts);
+									apikey_pause);
 	SET_VARSIZE(result, VARHDRSZ + length);
 	return result;
 }

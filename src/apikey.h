@@ -37,6 +37,9 @@ typedef struct PlainKey
 
 extern KeyFormatError apikey_from_text(const char *text, size_t length, ApiKey *key);
 
+/* The same for a text that has been taken apart, whatever its checksum */
+extern void apikey_from_parts(const char *text, size_t length, const KeyParts *parts, ApiKey *key);
+
 /*
  * In the current memory context.  It is cleansed when the context is reset,
  * also by an error.
@@ -46,7 +49,10 @@ extern PlainKey *apikey_generate(char kind, char mode);
 /* Does a text begin as a key or as its stored form, well-formed or not? */
 extern bool apikey_begins(const text *value);
 
-/* Any text that a caller wants stored, with every key in it masked. */
+/* For key_format: so that what takes long can be cancelled */
+extern void apikey_pause(void);
+
+/* Any text that a caller wants stored, with every key in it masked; itself where it has none. */
 extern text *apikey_redact_text(text *source);
 
 #endif							/* FALUKEYS_APIKEY_H */

@@ -37,7 +37,7 @@ GRANT EXECUTE ON FUNCTION
 	falukeys_internal.apikey_cmp(falukeys.apikey, falukeys.apikey), falukeys_internal.apikey_hash(falukeys.apikey),
 	falukeys_internal.apikey_hash_extended(falukeys.apikey, bigint),
 	falukeys.kind_of(falukeys.apikey), falukeys.mode_of(falukeys.apikey), falukeys.redacted(falukeys.apikey),
-	falukeys.apikey_of(text), falukeys.is_well_formed(text), falukeys.redact(text)
+	falukeys.apikey_of(text), falukeys.is_well_formed(text), falukeys.redact(text), falukeys.find_keys(text)
 TO PUBLIC;
 
 -- These look for themselves who calls them.

@@ -235,6 +235,26 @@ next_tail(const char *text, size_t length, size_t from, Match *match)
 	return false;
 }
 
+/* A key of which key_mask_keep_length has left many stars */
+static bool
+next_stars(const char *text, size_t length, size_t from, Match *match)
+{
+	size_t		start;
+
+	while (key_format_next_prefix(text, length, from, NULL, &start))
+	{
+		match->start = from = start + KEY_PREFIX_LENGTH;
+		while (from < length && text[from] == '*')
+			from++;
+		match->length = from - match->start;
+		match->shown_before = 0;
+		match->shown_after = 0;
+		if (match->length > STARS)
+			return true;
+	}
+	return false;
+}
+
 /* What is looked at together, as in key_format */
 #define BLOCK			256
 #define BLOCK_READS		(BLOCK + 5)
@@ -311,15 +331,18 @@ mask(char *text, size_t length, NextMatch next, bool keep_length)
 }
 
 static size_t
-mask_all(char *text, size_t length, bool tails, bool keep_length)
+mask_all(char *text, size_t length, bool log_line, bool keep_length)
 {
 	if (!may_have_key(text, length))
 		return length;
 	length = mask(text, length, next_key, keep_length);
 	length = mask(text, length, next_basic, keep_length);
 	length = mask(text, length, next_hex, keep_length);
-	if (tails)
+	if (log_line)
+	{
 		length = mask(text, length, next_tail, keep_length);
+		length = mask(text, length, next_stars, keep_length);
+	}
 	return length;
 }
 

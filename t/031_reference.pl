@@ -34,7 +34,7 @@ my %said;
 foreach my $signature (($reference =~ /^### `(\w+\(.*?)`$/mg),
 	map { $_->{text} } grep { $_->{language} eq 'signature' } document_blocks($reference))
 {
-	my ($name, $arguments, $result) = plain($signature) =~ /^(\w+)\((.*)\)(?: → (.+?))? ?$/
+	my ($name, $arguments, $result) = plain($signature) =~ /^(\w+)\((.*?)\)(?: → (.+?))? ?$/
 		or fail("a signature: $signature");
 	$said{$name} = "$name($arguments) → " . ($result || ($arguments =~ /OUT / ? 'record' : 'void'));
 }
