@@ -115,7 +115,7 @@ ISOLATION = \
 ISOLATION_OPTS += --launcher=$(TREE)/scripts/isolationtester
 TAP_TESTS = 1
 
-EXTRA_CLEAN = $(EXTENSION_SCRIPT) unit/key_format_test unit/key_text_test \
+EXTRA_CLEAN = $(EXTENSION_SCRIPT) unit/key_format_test unit/key_text_test unit/key_mask_test \
 	fuzz/key_format_fuzz fuzz/apikey_fuzz fuzz/found
 
 PG_CONFIG ?= pg_config
@@ -170,14 +170,15 @@ demo:
 bench:
 	PG_CONFIG='$(PG_CONFIG)' $(TREE)/bench/run $(KEYS)
 
-unit: unit/key_format_test unit/key_text_test
+unit: unit/key_format_test unit/key_text_test unit/key_mask_test
 	./unit/key_format_test
 	./unit/key_text_test
+	./unit/key_mask_test
 
 # Not every compiler has its sanitizers installed.
-unit/key_format_test unit/key_text_test: unit/%: $(TREE)/unit/%.c $(wildcard $(TREE)/unit/*.h $(TREE)/src/key_format.*)
-	$(CC) $(UNIT_FLAGS) $(SANITIZE) -o $@ $< $(TREE)/src/key_format.c -lz || \
-	$(CC) $(UNIT_FLAGS) -O1 -o $@ $< $(TREE)/src/key_format.c -lz
+unit/key_format_test unit/key_text_test unit/key_mask_test: unit/%: $(TREE)/unit/%.c $(wildcard $(TREE)/unit/*.h $(TREE)/src/key_*.[ch])
+	$(CC) $(UNIT_FLAGS) -DSTANDALONE $(SANITIZE) -o $@ $< $(TREE)/src/key_format.c $(TREE)/src/key_mask.c -lz || \
+	$(CC) $(UNIT_FLAGS) -DSTANDALONE -O1 -o $@ $< $(TREE)/src/key_format.c $(TREE)/src/key_mask.c -lz
 
 # What is found is kept in fuzz/found, and what crashed beside it.
 fuzz: fuzz/key_format_fuzz fuzz/apikey_fuzz

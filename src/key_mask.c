@@ -104,8 +104,8 @@ base64_value(char c)
 	return -1;
 }
 
-/* The length of a word in base64 that holds a key, or 0.  JSON may have its slashes escaped. */
-static size_t
+/* Does a word in base64 hold a key?  Sets its length.  JSON may have its slashes escaped. */
+static bool
 base64_word(const char *text, size_t length, size_t *word_length)
 {
 	unsigned int bits = 0;
@@ -129,6 +129,8 @@ base64_word(const char *text, size_t length, size_t *word_length)
 		count -= 8;
 		found |= key_follows(&state, bits >> count & 0xff);
 	}
+	while (i < length && text[i] == '=')
+		i++;
 	*word_length = i;
 	return found;
 }
