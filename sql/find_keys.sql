@@ -13,7 +13,7 @@ SELECT falukeys.grant_access('regress_find_verifier', 'verifier');
 
 -- Without any key of ours: places count characters, and a checksum is there for one length only.
 SELECT start, key, checksum_ok, key_id, state FROM falukeys.find_keys(
-	'é fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys, ftkl_short, '
+	'é fskt_notofthisdatabaseNorOfAnyOther0000000u8Ys, ftkl_short, '
 	'"fskt_00000000000000000000000000000000000000000001f5UoO" '
 	'fskt_00000000000000000000000000000000000000000001f5UoX/fpkl_01234567890123456789');
 SELECT count(*) FROM falukeys.find_keys('');
