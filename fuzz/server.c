@@ -229,8 +229,13 @@ hash_bytes_extended(const unsigned char *bytes, int length, uint64 seed)
 	return seed;
 }
 
+#if PG_VERSION_NUM < 180000
 void
 pq_copymsgbytes(StringInfo message, char *out, int length)
+#else
+void
+pq_copymsgbytes(StringInfo message, void *out, int length)
+#endif
 {
 	if (length < 0 || length > message->len - message->cursor)
 		abort();

@@ -10,6 +10,8 @@
 
 #include "fmgr.h"
 
+#include "compat.h"
+
 /* What the last call that failed has said */
 typedef struct ServerError
 {
