@@ -8,7 +8,8 @@ SET client_min_messages = error;
 CREATE EXTENSION IF NOT EXISTS falukeys;
 CREATE ROLE regress_falukeys_publisher;
 CREATE ROLE regress_falukeys_operator;
-SELECT falukeys.grant_access('regress_falukeys_operator', 'operator'), falukeys.grant_access('regress_falukeys_operator', 'manager');
+SELECT falukeys.grant_access('regress_falukeys_operator', 'operator'),
+	falukeys.grant_access('regress_falukeys_operator', 'manager');
 
 -- The name
 SELECT falukeys.publish_keys(NULL);
@@ -21,11 +22,14 @@ DROP PUBLICATION """; DROP TABLE falukeys.keys; --";
 
 -- What it has; and every table can say which row was changed
 CREATE VIEW published AS
-	SELECT pubname, string_agg(tablename, ' ' ORDER BY tablename COLLATE "C") AS tables FROM pg_publication_tables GROUP BY pubname;
+	SELECT pubname, string_agg(tablename, ' ' ORDER BY tablename COLLATE "C") AS tables
+	FROM pg_publication_tables GROUP BY pubname;
 SELECT falukeys.publish_keys('Falu keys');
 SELECT * FROM published;
-SELECT relname, relreplident FROM pg_publication_tables JOIN pg_class ON oid = format('falukeys.%I', tablename)::regclass
-	WHERE relreplident <> 'd' OR NOT EXISTS (SELECT FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary) ORDER BY relname COLLATE "C";
+SELECT relname, relreplident
+FROM pg_publication_tables JOIN pg_class ON oid = format('falukeys.%I', tablename)::regclass
+WHERE relreplident <> 'd' OR NOT EXISTS (SELECT FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary)
+ORDER BY relname COLLATE "C";
 SELECT id, clock_timestamp() - at < '1 hour' AS now FROM falukeys.heartbeat;
 
 -- Again

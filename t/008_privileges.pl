@@ -49,8 +49,8 @@ my %public = map { ($_ => 1) } qw(
   isolate_table release_table isolated isolated_object unflushed_usage deauthenticate require_permission
   current_key_id current_workspace_id current_key_kind current_key_mode current_key_objects
   current_key_allows current_mode_settings
-  sees_every_workspace acting_workspace sees_a_workspace own_workspaces own_keys own_usage own_events own_attention own_workspace_list
-	own_members
+  sees_every_workspace acting_workspace sees_a_workspace own_workspaces own_keys own_usage own_events own_attention
+  own_workspace_list own_members
   sees_every_key_change key_changes_workspace own_key_changes);
 my @functions = split(/\n/, query($node, <<SQL));
 SELECT proname || '|' || has_function_privilege('nobody', oid, 'EXECUTE') FROM pg_proc
@@ -108,7 +108,8 @@ foreach my $view (split(/\n/, query($node,
 	ok($sqlstate eq '42501' || ($sqlstate eq '00000' && $output eq '0'), "view $view shows nothing")
 		or diag "$messages\n$output";
 }
-is(as_nobody("SELECT * FROM falukeys_internal.unflushed_usage('$id')"), '|||||', 'nor is anything told of a key\'s use');
+is(as_nobody("SELECT * FROM falukeys_internal.unflushed_usage('$id')"), '|||||',
+	'nor is anything told of a key\'s use');
 foreach my $schema ('falukeys', 'falukeys_internal')
 {
 	is(as_nobody("SELECT has_schema_privilege('$schema', 'USAGE'), has_schema_privilege('$schema', 'CREATE')"), 't|f',

@@ -183,7 +183,8 @@ foreach my $node (@subscribers)
 	}
 	refused($node, $_, '55000', $elsewhere, "$name: $_")
 	  foreach "UPDATE falukeys.keys SET disabled = true", "DELETE FROM falukeys.key_permissions",
-	  "INSERT INTO falukeys.workspaces (name) VALUES ('Here')", "UPDATE falukeys.mode_settings SET webhook_max_attempts = 1",
+	  "INSERT INTO falukeys.workspaces (name) VALUES ('Here')",
+	  "UPDATE falukeys.mode_settings SET webhook_max_attempts = 1",
 	  "UPDATE falukeys.heartbeat SET at = now()", "DELETE FROM falukeys.members";
 	query($node, "CREATE ROLE checker; SELECT falukeys.grant_access('checker', 'verifier')");
 	query($node, "SELECT falukeys.wait_for_key('$id{live}')");
@@ -196,7 +197,8 @@ foreach my $node (@subscribers)
 }
 ok($one->poll_query_until('postgres', "SELECT uses > 0 FROM falukeys.key_usage WHERE key_id = '$id{live}'"),
 	'one: uses are counted there');
-is(query($authority, "SELECT count(*) FROM falukeys.usage WHERE key_id = '$id{live}' AND uses > 0"), 0, 'and only there');
+is(query($authority, "SELECT count(*) FROM falukeys.usage WHERE key_id = '$id{live}' AND uses > 0"), 0,
+	'and only there');
 
 #
 # How old the keys are
@@ -214,7 +216,8 @@ ok($authority->poll_query_until('postgres', "SELECT at > '$beat' FROM falukeys.h
 $authority->stop('immediate');
 $authority->start;
 $beat = query($authority, 'SELECT at FROM falukeys.heartbeat');
-ok($authority->poll_query_until('postgres', "SELECT at > '$beat' FROM falukeys.heartbeat"), 'or the server has crashed');
+ok($authority->poll_query_until('postgres', "SELECT at > '$beat' FROM falukeys.heartbeat"),
+	'or the server has crashed');
 becomes($_, $key{live}, 'valid', 'the subscription goes on') foreach @subscribers;
 
 query($one, 'ALTER SUBSCRIPTION one DISABLE');

@@ -43,7 +43,8 @@ sub passes
 {
 	my ($name, $what) = @_;
 
-	is(query($node, "SET lock_timeout = '100ms'; SELECT 'over' FROM falukeys.wait_for_key('$id{$name}')"), 'over', $what);
+	is(query($node, "SET lock_timeout = '100ms'; SELECT 'over' FROM falukeys.wait_for_key('$id{$name}')"),
+		'over', $what);
 	return;
 }
 
