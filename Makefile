@@ -153,12 +153,10 @@ test:
 	PG_CONFIG='$(PG_CONFIG)' $(TREE)/scripts/test
 
 # The tests that take as long as one likes: what they know is in the heads of these files.
-soak: CRASHES ?= 100
-soak: SOAK_SECONDS ?= 120
-soak: TIMEOUT_FACTOR ?= 10
 soak:
-	PG_CONFIG='$(PG_CONFIG)' CRASHES='$(CRASHES)' SOAK_SECONDS='$(SOAK_SECONDS)' TIMEOUT_FACTOR='$(TIMEOUT_FACTOR)' \
-	SUITES=tap PROVE_TESTS='t/029_crash_journal.pl t/035_soak.pl' SHOW_NOTES=yes $(TREE)/scripts/test
+	PG_CONFIG='$(PG_CONFIG)' CRASHES=$${CRASHES:-100} SOAK_SECONDS=$${SOAK_SECONDS:-120} \
+	TIMEOUT_FACTOR=$${TIMEOUT_FACTOR:-10} SUITES=tap PROVE_TESTS='t/029_crash_journal.pl t/035_soak.pl' \
+	SHOW_NOTES=yes $(TREE)/scripts/test
 
 # On machines with other versions, and under tools: PARTS="15 valgrind" runs these parts only.
 matrix:
