@@ -27,7 +27,7 @@ CREATE VIEW published AS
 SELECT falukeys.publish_keys('Falu keys');
 SELECT * FROM published;
 SELECT relname, relreplident
-FROM pg_publication_tables JOIN pg_class ON oid = format('falukeys.%I', tablename)::regclass
+FROM pg_publication_tables JOIN pg_class ON relname = tablename AND relnamespace = schemaname::regnamespace
 WHERE relreplident <> 'd' OR NOT EXISTS (SELECT FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary)
 ORDER BY relname COLLATE "C";
 SELECT id, clock_timestamp() - at < '1 hour' AS now FROM falukeys.heartbeat;
