@@ -108,6 +108,7 @@ foreach my $node (@subscribers)
 	is(query($node, "SELECT string_agg(mode || ' ' || webhook_max_attempts, ', ') FROM falukeys.mode_settings"),
 		'test 7', $node->name . ': settings of the modes have replaced those that were installed');
 	is(query($node, 'SELECT count(*) FROM falukeys.sealed_secrets'), 0, $node->name . ': no sealed secret is there');
+	is(query($node, 'SELECT * FROM falukeys.broken_invariants()'), '', $node->name . ': no invariant is broken');
 }
 
 #
