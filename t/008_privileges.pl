@@ -46,7 +46,9 @@ my %public = map { ($_ => 1) } qw(
   describe_workspace add_member remove_member create_key create_temporary_key import_key import_key_digest
   reveal_key annotate_key roll_key end_grace disable_key enable_key revoke_key wait_for_key
   restrict_key clear_permissions clear_networks set_key_validity report_compromised_key purge_keys
-  isolate_table release_table isolated isolated_object unflushed_usage deauthenticate require_permission
+  find_keys broken_invariants
+  isolate_table release_table isolated_workspace isolated_mode isolated_object unflushed_usage
+  deauthenticate require_permission
   current_key_id current_workspace_id current_key_kind current_key_mode current_key_objects
   current_key_allows current_mode_settings
   sees_every_workspace acting_workspace sees_a_workspace own_workspaces own_keys own_usage own_events own_attention

@@ -97,7 +97,7 @@ sub test_restart
 	is(flushed($node, $id), "$uses|0", "stop $mode: to the table");
 
 	is_code($node, $key, 'valid', 'without preloading keys verify');
-	is(query($node, "SELECT * FROM falukeys_internal.unflushed_usage('$id')"), '||||', 'and unflushed_usage is NULL');
+	is(query($node, "SELECT * FROM falukeys_internal.unflushed_usage('$id')"), '|||||', 'and unflushed_usage is NULL');
 	is(query($node, $usage), $before, 'nothing is counted');
 	is(query($node, "SELECT uses FROM falukeys.dashboard WHERE key_id = '$id'"), $uses, 'the dashboard shows what was');
 	is(query($node, "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'falukeys%'"), 0,

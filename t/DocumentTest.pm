@@ -86,7 +86,7 @@ sub _claims
 	return @claims;
 }
 
-# What psql showed, one after the other: lines, cells of tables, errors, warnings
+# What psql showed, one after the other: lines, cells of tables, and behind a "!" errors and warnings
 sub _shown
 {
 	my ($output) = @_;
@@ -99,9 +99,9 @@ sub _shown
 		if (defined $message)
 		{
 			$in_rows = 0;
-			if ($message =~ /^(?:ERROR|FATAL|PANIC): +(\w{5}):/) { push @shown, "error $1"; }
-			elsif ($message =~ /^WARNING:/) { push @shown, 'warning'; }
-			elsif ($message !~ /^(?:NOTICE|INFO):/) { push @shown, "error in psql: $message"; }
+			if ($message =~ /^(?:ERROR|FATAL|PANIC): +(\w{5}):/) { push @shown, "!error $1"; }
+			elsif ($message =~ /^WARNING:/) { push @shown, '!warning'; }
+			elsif ($message !~ /^(?:NOTICE|INFO):/) { push @shown, "!error in psql: $message"; }
 		}
 		elsif ($line =~ /^-+(?:\+-+)*$/) { $in_rows = 1; }
 		elsif ($line =~ /^\(\d+ rows?\)$/) { $in_rows = 0; }
@@ -121,11 +121,11 @@ sub _unmet
 	{
 		my $at = 0;
 
-		$at++ while $at < @shown && $shown[$at] ne $claim && $shown[$at] !~ /^(?:error|warning)/;
-		if ($at < @shown && $shown[$at] eq $claim) { splice(@shown, 0, $at + 1); }
+		$at++ while $at < @shown && $shown[$at] ne $claim && $shown[$at] !~ /^!/;
+		if ($at < @shown && $shown[$at] =~ /^!?\Q$claim\E$/) { splice(@shown, 0, $at + 1); }
 		else { push @problems, "no \"$claim\" here"; }
 	}
-	return (@problems, map { "$_, of which nothing is said" } grep { /^(?:error|warning)/ } @shown);
+	return (@problems, map { "$_, of which nothing is said" } map { /^!(.*)/ } @shown);
 }
 
 # As a reader would see it, without what differs each time
@@ -163,7 +163,7 @@ sub _is_in_source
 			{
 				my $pattern = quotemeta($1 =~ s/\\"/"/gr);
 
-				$pattern =~ s/\\%(?:[a-z]+|l?l?[du]|\w+\\?%?)/.+/g;
+				$pattern =~ s/\\%(?:[a-z]+|l?l?[du]|\w+(?:\\%)?)/.+/g;
 				push @literals, $pattern if length($pattern) > 12;
 			}
 		}
