@@ -55,6 +55,9 @@ foreach my $preloaded ('', 'falukeys')
 	{
 		is(seen('portal', "SET falukeys.acting_in = '$long'"), '0 0',
 			'a value too long, set before the library was there, leaves none');
+		is(query($node, "SET falukeys.acting_in = '$long'; SELECT falukeys.kind_of("
+				. "'fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys'); SHOW falukeys.acting_in"), "secret\n?",
+			'and is not shown, since it may be a key');
 		is(seen('portal', '', PGOPTIONS => "-c falukeys.acting_in=$long"), '0 0', 'by the connection, too');
 		is(seen('portal', "BEGIN; SET LOCAL falukeys.acting_in = '$long'; SAVEPOINT s; "
 				. "SELECT falukeys.kind_of('fskt_LdVyn0upNzbQTSPYZ3aF7NAJlXPjcTECYVbIuuu8Ys'); ROLLBACK TO s")
