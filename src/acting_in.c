@@ -39,7 +39,7 @@ acting_in_check(char **newval, void **extra, GucSource source)
 {
 	if (strlen(*newval) <= IDENTIFIER_MAX_LENGTH)
 		return true;
-	if (defined && (source == PGC_S_TEST || source >= PGC_S_INTERACTIVE))
+	if (defined && source >= PGC_S_INTERACTIVE)
 	{
 		GUC_check_errcode(ERRCODE_INVALID_PARAMETER_VALUE);
 		GUC_check_errmsg("invalid value for parameter \"falukeys.acting_in\"");
