@@ -23,7 +23,7 @@ CONF
 
 my $authority = new_server('authority', init => { allows_streaming => 'logical' },
 	conf => "shared_preload_libraries = 'falukeys'\n$CONF");
-my $one = new_server('one', conf => "shared_preload_libraries = 'falukeys'\n"
+my $one = new_server('one', init => { allows_streaming => 'logical' }, conf => "shared_preload_libraries = 'falukeys'\n"
 	. "falukeys.usage_flush_interval = 100ms\n$CONF");
 my $two = new_server('two', conf => $CONF, install_path => $ENV{FALUKEYS_OTHER_PG});
 my @subscribers = ($one, $two);
@@ -226,5 +226,111 @@ becomes($one, $key{live}, 'stale_standby', 'a subscription that stands still is 
 is_code($two, $key{live}, 'valid', 'two: no other one is');
 query($one, 'ALTER SUBSCRIPTION one ENABLE');
 becomes($one, $key{live}, 'valid', 'it goes on');
+
+# A heartbeat that is ahead tells nothing. (On a subscriber no one else writes it.)
+query($one, 'ALTER SUBSCRIPTION one DISABLE');
+query($one, "SET session_replication_role = replica; UPDATE falukeys.heartbeat SET at = at + '1 hour'");
+becomes($one, $key{live}, 'stale_standby', 'a clock that is too far ahead counts as stale');
+query($one, "SET session_replication_role = replica; UPDATE falukeys.heartbeat SET at = 'infinity'");
+is_code($one, $key{live}, 'stale_standby', 'one: and one without an end');
+query($one, 'SET session_replication_role = replica; DELETE FROM falukeys.heartbeat');
+is_code($one, $key{live}, 'stale_standby', 'one: and none at all');
+query($one, "SET session_replication_role = replica; INSERT INTO falukeys.heartbeat (at) VALUES (now())");
+query($one, 'ALTER SUBSCRIPTION one ENABLE');
+becomes($one, $key{live}, 'valid', 'the next one counts again');
+
+# A table that is not in step with the others
+query($two, "UPDATE pg_subscription_rel SET srsubstate = 's' WHERE srrelid = 'falukeys.retired_secrets'::regclass");
+is_code($two, $key{live}, 'stale_standby', 'two: while a table is being copied nothing is verified');
+query($two, "UPDATE pg_subscription_rel SET srsubstate = 'r' WHERE srrelid = 'falukeys.retired_secrets'::regclass");
+is_code($two, $key{live}, 'valid', 'two: then it is');
+
+# A key before its workspace
+query($one, 'ALTER SUBSCRIPTION one DISABLE');
+query($one, "SET session_replication_role = replica; SET falukeys.max_standby_lag = 0;"
+	. " UPDATE falukeys.keys SET workspace_id = 'wksp_' || repeat('0', 27) WHERE id = '$id{live}'");
+is(query($one, "SET falukeys.max_standby_lag = 0; SELECT code FROM falukeys.verify_key('$key{live}')"),
+	'workspace_closed', 'one: a key without its workspace is refused');
+query($one, "SET session_replication_role = replica; UPDATE falukeys.keys SET workspace_id = '$workspace'"
+	. " WHERE id = '$id{live}'");
+query($one, 'ALTER SUBSCRIPTION one ENABLE');
+becomes($one, $key{live}, 'valid', 'with it, it is not');
+
+#
+# A standby of a subscriber: its own age counts, and that of the subscriber
+#
+$one->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($one, 'base', has_streaming => 1);
+$standby->start;
+becomes($standby, $key{live}, 'valid', 'a standby of a subscriber verifies');
+refused($standby, "SELECT falukeys.revoke_key('$id{live}')", '55000', qr/managed elsewhere/, 'and changes nothing');
+query($one, 'ALTER SUBSCRIPTION one DISABLE');
+becomes($standby, $key{live}, 'stale_standby', 'it is stale where the subscriber is');
+query($one, 'ALTER SUBSCRIPTION one ENABLE');
+becomes($standby, $key{live}, 'valid', 'and is not any more');
+$standby->stop;
+
+#
+# A synchronous subscriber has what takes something away when it returns
+#
+configure($authority, synchronous_standby_names => 'one');
+for my $round (1 .. 5)
+{
+	create_key('synchronous', "'live'");
+	query($authority, "SELECT falukeys.disable_key('$id{synchronous}')");
+	is_code($one, $key{synchronous}, 'disabled', "one: synchronous, round $round");
+}
+configure($authority, synchronous_standby_names => '');
+
+#
+# Rows that go
+#
+query($authority, 'ALTER TABLE falukeys.key_permissions DISABLE TRIGGER keep_all; TRUNCATE falukeys.key_permissions');
+becomes($one, $key{restricted}, 'permission_denied', 'TRUNCATE arrives too', "'messages.read', '192.0.2.7'");
+query($authority, 'ALTER TABLE falukeys.key_permissions ENABLE TRIGGER keep_all');
+my $remembering = session($one);
+is($remembering->query_safe("SELECT code FROM falukeys.verify_key('$key{live}')"), 'valid',
+	'a session remembers a workspace');
+query($authority, 'CREATE TABLE kept AS TABLE falukeys.workspaces; SET session_replication_role = replica;'
+	. ' DELETE FROM falukeys.workspaces');
+catch_up($one);
+is($remembering->query_safe("SELECT code FROM falukeys.verify_key('$key{live}')"), 'workspace_closed',
+	'and does not remember one that is gone');
+$remembering->quit;
+query($authority, 'SET session_replication_role = replica; INSERT INTO falukeys.workspaces SELECT * FROM kept');
+create_key('after', "'live'");
+becomes($one, $key{after}, 'valid', 'a new key all the same');
+
+#
+# A dump of the authority, and one of a subscriber, are databases of their own
+#
+my $dumped = PostgreSQL::Test::Utils::tempdir() . '/dump';
+foreach my $from ($authority, $one)
+{
+	my $name = 'of_' . $from->name;
+
+	$from->command_ok([ 'pg_dump', '-f', $dumped, '-d', $from->connstr('postgres') ], $from->name . ' is dumped');
+	query($two, "CREATE DATABASE $name");
+	$two->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dumped, '-d', $two->connstr($name) ],
+		'and restored');
+	is(query($two, 'SELECT count(*) FROM falukeys.heartbeat', $name), 0, "$name: without a heartbeat");
+	is_code($two, $key{after}, 'valid', "$name: its keys are its own", $name);
+	query($two, "SELECT falukeys.disable_key('$id{after}')", $name);
+	is_code($two, $key{after}, 'disabled', "$name: and are changed there", $name);
+	query($two, 'ALTER SUBSCRIPTION one SET (slot_name = NONE); DROP SUBSCRIPTION one', $name) if $from == $one;
+}
+
+#
+# The authority is gone, and a subscriber becomes it
+#
+$authority->stop('immediate');
+becomes($_, $key{after}, 'stale_standby', 'without an authority, stale after the limit') foreach @subscribers;
+refused($one, "SELECT falukeys.revoke_key('$id{after}')", '55000', qr/managed elsewhere/,
+	'one: and still changes nothing');
+query($one, 'ALTER SUBSCRIPTION one DISABLE; ALTER SUBSCRIPTION one SET (slot_name = NONE); DROP SUBSCRIPTION one');
+is_code($one, $key{after}, 'valid', 'one: an authority of its own verifies');
+query($one, "SELECT falukeys.revoke_key('$id{after}')");
+is_code($one, $key{after}, 'revoked', 'one: and changes');
 
 done_testing();
