@@ -280,7 +280,7 @@ look_at_standby(void)
 		return found(NIL, STATE_WARNING,
 					 "%s: set falukeys.max_standby_lag, or keys that were revoked stay valid here for as long as this standby is behind.",
 					 seen);
-	if (clock_known && Abs(ahead) / 1000 > standby_heartbeat_interval())
+	if (clock_known && Max(ahead, -ahead) / 1000 > standby_heartbeat_interval())
 		return found(NIL, STATE_WARNING, "%s: have both clocks set by NTP, or raise falukeys.max_standby_lag.", seen);
 	return found(NIL, STATE_OK, "%s.", seen);
 }
