@@ -165,15 +165,16 @@ DROP TRIGGER zz_note ON falukeys.workspaces;
 -- No memory of the session's gets into the record: behind a name there are zeros.
 SELECT count(falukeys.create_workspace('Errors, zeros ' || n)) AS workspaces FROM generate_series(1, 20) AS n;
 CHECKPOINT;
-SELECT current_setting('block_size')::integer AS block_size,
-	greatest(pg_relation_size('falukeys.events') / current_setting('block_size')::integer - 4, 0) AS from_block \gset
+SELECT current_setting('block_size')::integer AS block_size, min(block) AS from_block, max(block) AS to_block
+FROM (SELECT (ctid::text::point)[0]::integer AS block FROM falukeys.events WHERE event = 'workspace.created'
+	ORDER BY id DESC LIMIT 20) AS latest \gset
 SELECT count(*) > 10 AND count(*) <= (SELECT count(*)
 	FROM regexp_matches(encode(pg_read_binary_file(pg_relation_filepath('falukeys.events'), :from_block * :block_size,
-		4 * :block_size), 'hex'),
+		(:to_block - :from_block + 1) * :block_size), 'hex'),
 		encode('workspace.created', 'hex') || '(' || rpad(encode(convert_to(session_user, 'UTF8'), 'hex'), 128, '0')
 			|| '){2}', 'g')) AS all_zeros
 FROM falukeys.events WHERE event = 'workspace.created' AND actor = session_user AND session_actor = session_user
-	AND (ctid::text::point)[0] >= :from_block;
+	AND (ctid::text::point)[0] BETWEEN :from_block AND :to_block;
 
 SET client_min_messages = warning;
 SELECT falukeys.release_table('errors_isolated');
