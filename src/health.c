@@ -126,9 +126,14 @@ look_at_preloading(void)
 
 /* ---- The master key ---- */
 
-/* The seals that are closed, by their place in the column: see seal.h */
+/*
+ * The seals that are closed, of secrets that keys have still; for the bytes see
+ * seal.h
+ */
 #define CLOSED_SEALS \
-	" FROM falukeys.sealed_secrets WHERE get_byte(seal, 0) = 1 AND get_byte(seal, 1) = 1"
+	" FROM falukeys.sealed_secrets AS s JOIN falukeys.keys AS k ON k.secret OPERATOR(falukeys.=) s.secret" \
+	" WHERE get_byte(s.seal, 0) = 1 AND get_byte(s.seal, 1) = 1" \
+	" AND k.revoked_at IS NULL AND k.compromised_at IS NULL"
 
 static Datum
 bytea_of(const void *bytes, int length)
@@ -173,13 +178,17 @@ look_at_seals(const MasterKeys *keys)
 	List	   *findings;
 
 	findings = FOUND_ROWS(NIL, STATE_ERROR,
-						  "SELECT format('%s secrets are sealed under a master key that is not there any more: add its line to the others; if it is lost, roll their keys when someone asks.', count(*))"
-						  CLOSED_SEALS " AND substr(seal, 3, 8) <> ALL ($1) HAVING count(*) > 0",
+						  "SELECT format('%s live secrets are sealed under a master key that is not there any more: add its line to the others; if it is lost, roll their keys.', count(*))"
+						  CLOSED_SEALS " AND k.mode = 'live' AND substr(s.seal, 3, 8) <> ALL ($1) HAVING count(*) > 0",
+						  fingerprints_of(keys));
+	findings = FOUND_ROWS(findings, STATE_WARNING,
+						  "SELECT format('%s test secrets are sealed under a master key that is not there any more: add its line to the others; if it is lost, roll their keys when someone asks to see them.', count(*))"
+						  CLOSED_SEALS " AND k.mode = 'test' AND substr(s.seal, 3, 8) <> ALL ($1) HAVING count(*) > 0",
 						  fingerprints_of(keys));
 	(void) binding_here(&here);
 	return FOUND_ROWS(findings, STATE_WARNING,
 					  "SELECT format('%s live secrets were sealed in another database, or in this one before a restore: once that copy is gone, run SELECT falukeys.adopt_sealed_secrets(); or else roll their keys.', count(*))"
-					  CLOSED_SEALS " AND substr(seal, 11, 12) NOT IN ($1, $2) HAVING count(*) > 0",
+					  CLOSED_SEALS " AND substr(s.seal, 11, 12) NOT IN ($1, $2) HAVING count(*) > 0",
 					  {BYTEAOID, bytea_of(&here, sizeof(Binding)), false},
 					  {BYTEAOID, bytea_of(&nowhere, sizeof(Binding)), false});
 }

@@ -24,7 +24,7 @@ const char *const health_privileges_query =
 " SELECT 1 AS kind, c.tableoid AS classid, c.oid AS objid, 0 AS part, 'TABLE ' || c.oid::regclass AS name, c.relowner AS owner,"
 " c.relacl AS acl, acldefault('r', c.relowner) AS usual"
 " FROM pg_class AS c JOIN member AS m ON m.classid = c.tableoid AND m.objid = c.oid WHERE c.relkind IN ('r', 'v')"
-" UNION ALL SELECT 2, c.tableoid, c.oid, a.attnum, format('(%I) ON TABLE %s', a.attname, c.oid::regclass), c.relowner, a.attacl, NULL"
+" UNION ALL SELECT 2, c.tableoid, c.oid, a.attnum, '(' || quote_ident(a.attname) || ') ON TABLE ' || c.oid::regclass, c.relowner, a.attacl, NULL"
 " FROM pg_class AS c JOIN member AS m ON m.classid = c.tableoid AND m.objid = c.oid"
 " JOIN pg_attribute AS a ON a.attrelid = c.oid WHERE a.attacl IS NOT NULL"
 " UNION ALL SELECT 3, p.tableoid, p.oid, 0, 'FUNCTION ' || p.oid::regprocedure, p.proowner, p.proacl, acldefault('f', p.proowner)"
