@@ -127,7 +127,7 @@ configure($node, 'falukeys.master_key_command' => 'exit 3');
 is_state($node, 'master key', 'error', 'Looking at it failed: the command of "falukeys.master_key_command" failed',
 	'a command that fails');
 configure($node, 'falukeys.master_key_command' => 'openssl rand -hex 32');
-is_state($node, 'master key', 'warning', '\d+ test secrets are sealed under a master key that is not there any more',
+is_state($node, 'master key', 'error', '\d+ live secrets are sealed under a master key that is not there any more',
 	'another key');
 configure($node, 'falukeys.master_key_command' => "cat $directory/falukeys.key");
 is_state($node, 'master key', 'ok', '$', 'a command');
