@@ -23,10 +23,13 @@
 #include "arrays.h"
 #include "binding.h"
 #include "health_privileges.h"
+#include "log_redaction.h"
 #include "master_key.h"
 #include "result.h"
 #include "spi_owner.h"
 #include "standby.h"
+#include "store_reader.h"
+#include "subscription.h"
 #include "triggers.h"
 #include "usage_counters.h"
 #include "usage_places.h"
@@ -219,13 +222,9 @@ look_at_master_key(void)
 static List *
 look_at_log_redaction(void)
 {
-	const char *setting = GetConfigOption("falukeys.redact_logs", true, false);
-
-	if (setting == NULL)
-		return found(NIL, STATE_OFF, "This version does not mask keys in the server log: keep log_statement at none, and send keys as bind parameters with log_parameter_max_length = 0.");
-	if (!is_preloaded())
-		return found(NIL, STATE_OFF, PRELOAD);
-	if (strcmp(setting, "on") != 0)
+	if (!log_redaction_is_installed())
+		return found(NIL, STATE_OFF, PRELOAD " Until then keep log_statement at none, and send keys as bind parameters with log_parameter_max_length_on_error at 0.");
+	if (!log_redaction)
 		return found(NIL, STATE_WARNING, "Set falukeys.redact_logs = on.");
 	return NIL;
 }
@@ -294,15 +293,40 @@ look_at_standby(void)
 	return found(NIL, STATE_OK, "%s.", seen);
 }
 
+static bool
+is_stale_by_subscription(void)
+{
+	StoreReader reader;
+	bool		stale;
+
+	store_reader_begin(&reader);
+	stale = subscription_is_stale(&reader);
+	store_reader_end(&reader);
+	return stale;
+}
+
 static List *
 look_at_subscription(void)
 {
-	return FOUND_ROWS(NIL, STATE_WARNING,
-					  "SELECT format('Table %s does not arrive yet, or not any more: look at pg_stat_subscription and the log, and run ALTER SUBSCRIPTION %I ENABLE.', r.srrelid::regclass, s.subname)"
-					  " FROM pg_subscription_rel AS r JOIN pg_subscription AS s ON s.oid = r.srsubid"
-					  " JOIN pg_class AS c ON c.oid = r.srrelid"
-					  " WHERE c.relnamespace = $1::regnamespace AND (NOT s.subenabled OR r.srsubstate <> 'r')",
-					  parameter_string(CATALOG_SCHEMA));
+	List	   *findings;
+
+	findings = FOUND_ROWS(NIL, STATE_ERROR,
+						  "SELECT format('Table %s does not arrive yet, or not any more: look at pg_stat_subscription and the log, and run ALTER SUBSCRIPTION %I ENABLE.', r.srrelid::regclass, s.subname)"
+						  " FROM pg_subscription_rel AS r JOIN pg_subscription AS s ON s.oid = r.srsubid"
+						  " JOIN pg_class AS c ON c.oid = r.srrelid"
+						  " WHERE c.relnamespace = $1::regnamespace AND (NOT s.subenabled OR r.srsubstate <> 'r') ORDER BY 1",
+						  parameter_string(CATALOG_SCHEMA));
+	if (!subscription_is_here())
+		return findings;
+	if (is_stale_by_subscription())
+		findings = found(findings, STATE_ERROR,
+						 "Verification answers stale_standby: look at pg_stat_subscription, and whether the other database is there, has falukeys preloaded and the same falukeys.max_standby_lag, and its clock agrees.");
+	else if (standby_max_lag == 0)
+		findings = found(findings, STATE_WARNING,
+						 "Set falukeys.max_standby_lag, here and on the other server, or keys that were revoked stay valid here for as long as the subscription is behind.");
+	return FOUND_ROWS(findings, STATE_OK,
+					  "SELECT format('The last heartbeat that arrived is %s ms old.', floor(1000 * extract(epoch FROM clock_timestamp() - at)))"
+					  " FROM falukeys.heartbeat WHERE $1", parameter_boolean(findings == NIL));
 }
 
 /* ---- What the tables hold ---- */

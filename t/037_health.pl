@@ -45,9 +45,15 @@ sub restart_with
 
 is_state($node, 'preloading', 'off', 'Add falukeys to shared_preload_libraries', 'not preloaded');
 is_state($node, 'usage tracking', 'off', 'Add falukeys to shared_preload_libraries', 'nor counted');
+is_state($node, 'log redaction', 'off', 'Add falukeys to shared_preload_libraries', 'nor masked');
 restart_with($node, $preload);
 is_state($node, 'preloading', 'ok', '$', 'preloaded');
 is_state($node, 'usage tracking', 'ok', '$', 'and counted');
+is_state($node, 'log redaction', 'ok', '$', 'and masked');
+configure($node, 'falukeys.redact_logs' => 'off');
+is_state($node, 'log redaction', 'warning', 'Set falukeys\.redact_logs = on\.$', 'switched off');
+configure($node, 'falukeys.redact_logs' => 'on');
+is_state($node, 'log redaction', 'ok', '$', 'switched on');
 configure($node, 'falukeys.track_usage' => 'off');
 is_state($node, 'usage tracking', 'off', 'Set falukeys.track_usage = on\.$', 'switched off');
 configure($node, 'falukeys.track_usage' => 'on');
@@ -178,22 +184,39 @@ $node->wait_for_catchup($standby);
 is_state($standby, 'standby', 'ok', 'The last commit', 'with its primary again');
 $standby->stop;
 
-# A table that arrives by a subscription
+# Keys that arrive by a subscription
 
 my $subscriber = new_server('subscriber');
 is_state($subscriber, 'subscription', 'ok', '$', 'there is none');
-query($node, 'CREATE PUBLICATION keys_elsewhere FOR TABLE falukeys.permissions');
+configure($node, 'falukeys.max_standby_lag' => '1s');
+query($node, "SELECT falukeys.publish_keys('keys_elsewhere')");
 query($subscriber, "CREATE SUBSCRIPTION \"Keys\" CONNECTION \$\$" . $node->connstr('postgres')
 	. "\$\$ PUBLICATION keys_elsewhere WITH (slot_name = 'keys_slot')");
 $subscriber->wait_for_subscription_sync($node, 'Keys');
-is_state($subscriber, 'subscription', 'ok', '$', 'one that is in step');
+
+sub becomes
+{
+	my ($state, $hint, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	ok($subscriber->poll_query_until('postgres',
+		"SELECT bool_and(state = '$state') FROM falukeys.health() WHERE item = 'subscription'"),
+		"subscription: becomes $state");
+	return is_state($subscriber, 'subscription', $state, $hint, $name);
+}
+becomes('warning', 'Set falukeys\.max_standby_lag, here and on the other server', 'without a limit');
+configure($subscriber, 'falukeys.max_standby_lag' => '1h');
+becomes('ok', 'The last heartbeat that arrived is -?\d+ ms old\.$', 'one that is in step');
+configure($subscriber, 'falukeys.max_standby_lag' => '1ms');
+becomes('error', 'Verification answers stale_standby', 'beyond its limit');
+configure($subscriber, 'falukeys.max_standby_lag' => '1h');
 query($subscriber, 'ALTER SUBSCRIPTION "Keys" DISABLE');
-is_state($subscriber, 'subscription', 'warning', 'Table falukeys\.permissions does not arrive',
-	'one that is switched off');
-my ($enable) = says($subscriber, 'subscription') =~ /run (ALTER SUBSCRIPTION .*)\.$/;
+becomes('error', 'Table falukeys\.\w+ does not arrive', 'one that is switched off');
+my ($enable) = says($subscriber, 'subscription') =~ /run (ALTER SUBSCRIPTION .*)\.$/m;
 query($subscriber, $enable);
-is_state($subscriber, 'subscription', 'ok', '$', 'and on again');
+becomes('ok', 'The last heartbeat', 'and on again');
 query($subscriber, 'DROP SUBSCRIPTION "Keys"');
+is_state($subscriber, 'subscription', 'ok', '$', 'and gone');
 
 $session->quit;
 $subscriber->stop;
