@@ -1,7 +1,7 @@
 --
 -- health(): each item turns with what breaks it, and turns back by its hint
 --
--- What needs another server or other settings is in t/037_health.pl.
+-- What needs another server or other settings is in t/044_health.pl.
 --
 \set VERBOSITY terse
 SET client_min_messages = error;
