@@ -10,6 +10,9 @@
  * A secret is noted before it is verified, and who waits has committed before
  * he looks.  So he finds a transaction that was authorised before a revocation,
  * or it sees the revocation.
+ *
+ * For a temporary key the secret that made it is noted too, once it is known:
+ * who waits for that one does not find a temporary key that has been purged.
  */
 #include "postgres.h"
 
@@ -28,6 +31,7 @@
 typedef struct Holder
 {
 	pg_atomic_uint64 secret;	/* the first bytes of its digest; 0: none */
+	pg_atomic_uint64 parent;	/* of the secret that made it, likewise */
 	Oid			database;
 	VirtualTransactionId transaction;
 } Holder;
@@ -44,7 +48,9 @@ static HolderPlace *places = NULL;
 /* What this session has noted; kept: to the end of the transaction */
 static Holder *mine = NULL;
 static ApiKey noted;
+static ApiKey noted_parent;
 static bool kept = false;
+static bool kept_parent = false;
 
 static uint64
 note_of(const ApiKey *secret)
@@ -86,9 +92,14 @@ static void
 drop_note(void)
 {
 	if (mine != NULL)
+	{
+		if (kept_parent)
+			pg_atomic_write_u64(&mine->parent, 0);
 		pg_atomic_write_u64(&mine->secret, 0);
+	}
 	mine = NULL;
 	kept = false;
+	kept_parent = false;
 }
 
 /* Half of the digest is enough, since a tag has room for less. */
@@ -109,6 +120,15 @@ keep_lock(const LOCKTAG *tag)
 	CurrentResourceOwner = owner;
 }
 
+static void
+keep_lock_on(const ApiKey *secret)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, secret);
+	keep_lock(&tag);
+}
+
 void
 holders_enter(const ApiKey *secret, Holding *holding)
 {
@@ -120,12 +140,22 @@ holders_enter(const ApiKey *secret, Holding *holding)
 }
 
 void
-holders_stay(const Holding *holding)
+holders_stay(const Holding *holding, const ApiKey *parent)
 {
 	if (holding->locked)
+	{
 		keep_lock(&holding->tag);
-	else
-		kept = true;
+		if (parent != NULL)
+			keep_lock_on(parent);
+		return;
+	}
+	kept = true;
+	if (parent != NULL)
+	{
+		kept_parent = true;
+		noted_parent = *parent;
+		pg_atomic_write_u64(&mine->parent, note_of(parent));
+	}
 }
 
 void
@@ -140,12 +170,11 @@ holders_leave(const Holding *holding)
 void
 holders_end_transaction(XactEvent event)
 {
-	LOCKTAG		tag;
-
 	if (event == XACT_EVENT_PRE_PREPARE && kept)
 	{
-		set_lock_tag(&tag, &noted);
-		keep_lock(&tag);
+		keep_lock_on(&noted);
+		if (kept_parent)
+			keep_lock_on(&noted_parent);
 	}
 	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		drop_note();
@@ -159,6 +188,13 @@ holders_abort_subtransaction(void)
 		drop_note();
 }
 
+static bool
+has_note(Holder *holder, uint64 note)
+{
+	return pg_atomic_read_u64(&holder->secret) == note ||
+		pg_atomic_read_u64(&holder->parent) == note;
+}
+
 /*
  * The note is read before and after: between, it was of this transaction.  Where
  * it was of a later one too, that has begun after the waiter did, and he waits
@@ -167,12 +203,12 @@ holders_abort_subtransaction(void)
 static bool
 is_noted(Holder *holder, uint64 note, VirtualTransactionId *transaction)
 {
-	if (pg_atomic_read_u64(&holder->secret) != note || holder->database != MyDatabaseId)
+	if (!has_note(holder, note) || holder->database != MyDatabaseId)
 		return false;
 	pg_read_barrier();
 	*transaction = holder->transaction;
 	pg_read_barrier();
-	return pg_atomic_read_u64(&holder->secret) == note;
+	return has_note(holder, note);
 }
 
 /* A transaction that is being prepared has its lock before its note goes. */
@@ -209,7 +245,10 @@ attach(void *memory, bool first)
 		return;
 	memset(places, 0, memory_size());
 	for (int i = 0; i < MaxBackends; i++)
+	{
 		pg_atomic_init_u64(&places[i].holder.secret, 0);
+		pg_atomic_init_u64(&places[i].holder.parent, 0);
+	}
 }
 
 void

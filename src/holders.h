@@ -24,10 +24,11 @@ extern void holders_request(void);
 
 /*
  * Before a secret is verified, and after: it stays to the end of the
- * transaction, or nobody has to wait for it.
+ * transaction, with the secret that made it (or NULL), or nobody has to wait for
+ * it.
  */
 extern void holders_enter(const ApiKey *secret, Holding *holding);
-extern void holders_stay(const Holding *holding);
+extern void holders_stay(const Holding *holding, const ApiKey *parent);
 extern void holders_leave(const Holding *holding);
 
 /* To be called at the end of each transaction, and when a subtransaction is rolled back */

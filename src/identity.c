@@ -189,7 +189,7 @@ take(const ApiKey *secret, const VerdictRequest *asked, Verdict *verdict)
 	verdict_reach(secret, &request, verdict);
 	if (verdict->code == VERDICT_VALID)
 	{
-		holders_stay(&holding);
+		holders_stay(&holding, identity->facts.has_parent ? &identity->facts.parent : NULL);
 		push(identity);
 	}
 	else

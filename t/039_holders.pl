@@ -97,8 +97,38 @@ waits($_, "also after a crash: $_") foreach qw(first second);
 query($node, "COMMIT PREPARED 'p'");
 passes($_, "until it is committed: $_") foreach qw(first second);
 
-# The same key in another database of the server
+# A temporary key that has been purged: who waits for the key that made it does not find it.
+query($node, "CREATE ROLE api; SELECT falukeys.grant_access('api', 'verifier')");
+my $maker = session($node);
+$maker->query_safe('SET ROLE api');
+foreach my $name (qw(temporary another))
+{
+	($id{$name}, $key{$name}) = $maker->query_safe(qq(
+		BEGIN;
+		SELECT FROM falukeys.authenticate('$key{second}');
+		SELECT * FROM falukeys.create_temporary_key('$workspace', 'test', '{a}');
+		COMMIT;)) =~ /(key_\w+)\|(ftkt_\w+)/;
+}
 eval { $actor->quit };
+$actor = session($node);
+act("BEGIN; take(temporary, object_id => 'a')");
+is(query($node, "SELECT falukeys.revoke_key('$id{temporary}'); SELECT falukeys.purge_keys('0')"), "\n1",
+	'a temporary key by which a transaction acts is purged');
+waits('second', 'the key that made it has the transaction still');
+passes('first', 'and no other');
+act("PREPARE TRANSACTION 'p'");
+waits('second', 'prepared, too');
+query($node, "ROLLBACK PREPARED 'p'");
+passes('second', 'until it ends');
+act("BEGIN; take(first); take(another, object_id => 'a')");
+query($node, "SELECT falukeys.revoke_key('$id{another}'); SELECT falukeys.purge_keys('0')");
+waits('second', 'and as the second identity of a transaction');
+act('COMMIT');
+passes('second', 'to its end');
+$maker->quit;
+$actor->quit;
+
+# The same key in another database of the server
 query($node, 'CREATE DATABASE other TEMPLATE postgres');
 my $elsewhere = session($node, 'other');
 $elsewhere->query_safe("BEGIN; SELECT FROM falukeys.authenticate('$key{first}')");
