@@ -293,6 +293,9 @@ SELECT * FROM pg_temp.broken_after(format($$SELECT falukeys.add_member(%L, 'regr
 DROP ROLE regress_falukeys_second;
 SELECT * FROM pg_temp.broken_after('SELECT');
 SELECT * FROM pg_temp.broken_after(format($$DELETE FROM falukeys.members WHERE workspace_id = %L$$, :'workspace'));
+CREATE ROLE regress_falukeys_second;
+SELECT * FROM pg_temp.broken_after('SELECT');
+DROP ROLE regress_falukeys_second;
 
 --
 -- Who may ask

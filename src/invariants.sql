@@ -25,13 +25,22 @@ CREATE VIEW falukeys_internal.every_broken_invariant AS
 		FROM falukeys.events AS e
 		WHERE e.key_id IS NULL AND e.event OPERATOR(pg_catalog.=) ANY ('{key.imported,key.restricted}')
 		GROUP BY e.event, e.workspace_id),
+	-- A role that is gone is removed by its number: whatever it was called before, another may be called now.
+	nameless AS MATERIALIZED (
+		SELECT e.workspace_id, pg_catalog.max(e.id) AS id
+		FROM falukeys.events AS e
+		WHERE e.event OPERATOR(pg_catalog.=) 'member.removed'
+			AND e.detail OPERATOR(pg_catalog.->>) 'member' OPERATOR(pg_catalog.~) '^[0-9]+$'
+		GROUP BY e.workspace_id),
 	-- The last that is told of a role in a workspace
 	memberships AS MATERIALIZED (
 		SELECT DISTINCT ON (e.workspace_id, e.detail OPERATOR(pg_catalog.->>) 'member') e.workspace_id,
 			e.detail OPERATOR(pg_catalog.->>) 'member' AS member,
 			e.detail OPERATOR(pg_catalog.->>) 'role' AS role
 		FROM falukeys.events AS e
+			LEFT JOIN nameless AS n ON n.workspace_id OPERATOR(pg_catalog.=) e.workspace_id
 		WHERE e.event OPERATOR(pg_catalog.=) ANY ('{member.added,member.removed}')
+			AND e.id OPERATOR(pg_catalog.>) COALESCE(n.id, 0)
 		ORDER BY e.workspace_id, e.detail OPERATOR(pg_catalog.->>) 'member', e.id DESC)
 
 	SELECT 'identifier' AS invariant, k.id
