@@ -18,10 +18,12 @@
 #include "utils/memutils.h"
 
 #include "catalog.h"
+#include "compat.h"
 
 /* Those of the server must not be called here. */
 #undef snprintf
 #undef vsnprintf
+#undef fprintf
 
 typedef struct Piece
 {
@@ -36,6 +38,14 @@ static sigjmp_buf *caller = NULL;
 MemoryContext CurrentMemoryContext = NULL;
 volatile sig_atomic_t InterruptPending = false;
 ServerError server_error;
+
+/* Where the server has assertions, so have its headers. */
+void
+ExceptionalCondition(COMPAT_ASSERTION_PARAMETERS)
+{
+	fprintf(stderr, "failed assertion: %s\n", condition);
+	abort();
+}
 
 /* Memory */
 

@@ -180,6 +180,13 @@ typedef RelFileNode CompatLocator;
 #define COMPAT_EXECUTOR_RUN_ARGUMENTS	query, direction, count, once
 #endif
 
+/* A failed assertion has no type of error from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#define COMPAT_ASSERTION_PARAMETERS	const char *condition, const char *file, int line
+#else
+#define COMPAT_ASSERTION_PARAMETERS	const char *condition, const char *type, const char *file, int line
+#endif
+
 /* PG_MODULE_MAGIC carries a name and a version from 18 on. */
 #ifdef PG_MODULE_MAGIC_EXT
 #define COMPAT_MODULE_MAGIC(name_, version_) \
