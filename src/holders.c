@@ -27,10 +27,16 @@
 #include "lock_tag.h"
 #include "shared_memory.h"
 
+/* In a note: to the end of the transaction.  Without it, a verification is running. */
+#define STAYS		UINT64CONST(1)
+
+/* How often, 0.1 ms apart, the end of a verification is looked for */
+#define PATIENCE	100
+
 /* Only its session writes it. */
 typedef struct Holder
 {
-	pg_atomic_uint64 secret;	/* the first bytes of its digest; 0: none */
+	pg_atomic_uint64 secret;	/* the first bytes of its digest, and STAYS; 0: none */
 	pg_atomic_uint64 parent;	/* of the secret that made it, likewise */
 	Oid			database;
 	VirtualTransactionId transaction;
@@ -58,7 +64,8 @@ note_of(const ApiKey *secret)
 	uint64		note;
 
 	memcpy(&note, secret->digest, sizeof(note));
-	return note == 0 ? 1 : note;
+	note &= ~STAYS;
+	return note == 0 ? ~STAYS : note;
 }
 
 static Holder *
@@ -149,6 +156,8 @@ holders_stay(const Holding *holding, const ApiKey *parent)
 			keep_lock_on(parent);
 		return;
 	}
+	if (!kept)
+		pg_atomic_write_u64(&mine->secret, note_of(&noted) | STAYS);
 	kept = true;
 	if (parent != NULL)
 	{
@@ -188,11 +197,21 @@ holders_abort_subtransaction(void)
 		drop_note();
 }
 
-static bool
-has_note(Holder *holder, uint64 note)
+typedef enum Noted
 {
-	return pg_atomic_read_u64(&holder->secret) == note ||
-		pg_atomic_read_u64(&holder->parent) == note;
+	NOT_NOTED,
+	NOTED_FOR_NOW,
+	NOTED_TO_STAY
+} Noted;
+
+static Noted
+look_for_note(Holder *holder, uint64 note)
+{
+	uint64		secret = pg_atomic_read_u64(&holder->secret);
+
+	if (secret == (note | STAYS) || pg_atomic_read_u64(&holder->parent) == note)
+		return NOTED_TO_STAY;
+	return secret == note ? NOTED_FOR_NOW : NOT_NOTED;
 }
 
 /*
@@ -200,15 +219,53 @@ has_note(Holder *holder, uint64 note)
  * it was of a later one too, that has begun after the waiter did, and he waits
  * for either or none.
  */
-static bool
-is_noted(Holder *holder, uint64 note, VirtualTransactionId *transaction)
+static Noted
+find_transaction(Holder *holder, uint64 note, VirtualTransactionId *transaction)
 {
-	if (!has_note(holder, note) || holder->database != MyDatabaseId)
-		return false;
+	if (look_for_note(holder, note) == NOT_NOTED || holder->database != MyDatabaseId)
+		return NOT_NOTED;
 	pg_read_barrier();
 	*transaction = holder->transaction;
 	pg_read_barrier();
-	return has_note(holder, note);
+	return look_for_note(holder, note);
+}
+
+/*
+ * A verification that is refused ends sooner than its transaction.  Where one
+ * lasts, it may wait for what the waiter has locked, and a deadlock is noticed
+ * only by the lock manager.
+ */
+static void
+wait_for_note(Holder *holder, uint64 note)
+{
+	VirtualTransactionId transaction;
+	Noted		noted_how = find_transaction(holder, note, &transaction);
+
+	for (int i = 0; i < PATIENCE && noted_how == NOTED_FOR_NOW; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(100);
+		noted_how = find_transaction(holder, note, &transaction);
+	}
+	if (noted_how != NOT_NOTED)
+		(void) VirtualXactLock(transaction, true);
+}
+
+/* As with notes.  In the moment for which it is had, others only wait a moment. */
+static void
+wait_for_lock(const LOCKTAG *tag)
+{
+	for (int i = 0; i < PATIENCE; i++)
+	{
+		if (LockAcquire(tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL)
+		{
+			(void) LockRelease(tag, ExclusiveLock, false);
+			return;
+		}
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(100);
+	}
+	WaitForLockers(*tag, ExclusiveLock, false);
 }
 
 /* A transaction that is being prepared has its lock before its note goes. */
@@ -221,14 +278,11 @@ holders_wait(const ApiKey *secret)
 	pg_memory_barrier();
 	for (int i = 0; places != NULL && i < MaxBackends; i++)
 	{
-		Holder	   *holder = &places[i].holder;
-		VirtualTransactionId transaction;
-
-		if (holder != own_place() && is_noted(holder, note, &transaction))
-			(void) VirtualXactLock(transaction, true);
+		if (&places[i].holder != own_place())
+			wait_for_note(&places[i].holder, note);
 	}
 	set_lock_tag(&tag, secret);
-	WaitForLockers(tag, ExclusiveLock, false);
+	wait_for_lock(&tag);
 }
 
 static Size

@@ -81,6 +81,21 @@ is(locks(), 0, 'it has left its place to the next');
 waits('second', 'which is waited for');
 act('COMMIT');
 
+# Refused again and again, it is noted or locked most of the time.
+foreach my $before ('', 'take(second)')
+{
+	act("BEGIN; $before");
+	$actor->query_until(qr/presenting/, "\\echo presenting\nDO \$\$BEGIN LOOP PERFORM "
+		. "falukeys.try_authenticate('$key{first}', mode => 'live'); END LOOP; END\$\$;\n");
+	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'DO %' "
+		. "AND state = 'active'") or die 'nothing is presented';
+	passes('first', 'no one waits for a key that is only presented' . ($before && ', beside another one'))
+		foreach 1 .. 10;
+	query($node, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO %'");
+	eval { $actor->quit };
+	$actor = session($node);
+}
+
 act('BEGIN; SAVEPOINT s; take(first); ROLLBACK TO s');
 waits('first', 'a key that was taken in a savepoint is waited for');
 act('take(second)');
