@@ -142,7 +142,7 @@ ALTER SCHEMA falukeys_internal OWNER TO regress_falukeys_owner;
 SELECT count(*) FROM seen('privileges') WHERE hint ~ 'OWNER';
 ALTER ROLE regress_falukeys_owner NOSUPERUSER;
 SELECT state, replace(hint, quote_ident(session_user), '?') AS hint FROM seen('privileges')
-	ORDER BY hint COLLATE "C";
+	ORDER BY replace(hint, quote_ident(session_user), '?') COLLATE "C";
 SELECT follow('privileges');
 -- What was taken away is no one's danger.
 BEGIN;
@@ -168,7 +168,7 @@ ALTER DEFAULT PRIVILEGES GRANT USAGE ON TYPES TO regress_falukeys_nobody;
 ALTER DEFAULT PRIVILEGES FOR ROLE regress_falukeys_manager GRANT SELECT ON TABLES TO PUBLIC;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC;
 SELECT state, replace(hint, quote_ident(session_user), '?') AS hint FROM seen('default privileges')
-	ORDER BY hint COLLATE "C";
+	ORDER BY replace(hint, quote_ident(session_user), '?') COLLATE "C";
 SELECT follow('default privileges');
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 SELECT * FROM seen('default privileges');
