@@ -55,6 +55,15 @@ CREATE PUBLICATION everything FOR ALL TABLES;
 SELECT falukeys.publish_keys('everything');
 DROP PUBLICATION everything;
 ALTER PUBLICATION "Falu keys" DROP TABLE falukeys.sealed_secrets;
+-- Nor one of somebody who could take tables out of it again
+ALTER ROLE regress_falukeys_publisher SUPERUSER;
+SET ROLE regress_falukeys_publisher;
+CREATE PUBLICATION theirs;
+RESET ROLE;
+ALTER ROLE regress_falukeys_publisher NOSUPERUSER;
+SELECT falukeys.publish_keys('theirs');
+SELECT * FROM published WHERE pubname = 'theirs';
+DROP PUBLICATION theirs;
 
 -- Undone with the transaction, or the savepoint
 BEGIN;

@@ -13,11 +13,14 @@
 #include "access/xact.h"
 #include "catalog/pg_publication.h"
 #include "catalog/pg_publication_rel.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "replication/slot.h"
 #include "storage/lmgr.h"
 #include "storage/lwlock.h"
+#include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -107,6 +110,21 @@ publishes_all_changes(Oid publication)
 	return all;
 }
 
+/* Its owner can take tables out of it again, and decides who gets what. */
+static void
+refuse_owner(const char *name, Oid publication)
+{
+	HeapTuple	tuple = SearchSysCache1(PUBLICATIONOID, ObjectIdGetDatum(publication));
+	Oid			owner = ((Form_pg_publication) GETSTRUCT(tuple))->pubowner;
+
+	ReleaseSysCache(tuple);
+	if (!has_privs_of_role(owner, spi_owner_of_tables()))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("publication \"%s\" belongs to a role that does not own the keys", name),
+				 errhint("Give another name, or change its owner.")));
+}
+
 /* Sealed secrets are bound to their own database, and the others to its roles. */
 static void
 refuse_more(const char *name)
@@ -127,6 +145,8 @@ publish(const char *name)
 	Oid			publication = find_publication(name);
 	bool		missed = false;
 
+	if (OidIsValid(publication))
+		refuse_owner(name, publication);
 	if (!OidIsValid(publication))
 		spi_owner_run(psprintf("CREATE PUBLICATION %s", quote_identifier(name)), 0, NULL);
 	else if (!publishes_all_changes(publication))
@@ -183,6 +203,8 @@ publication_databases(void)
 {
 	List	   *databases = NIL;
 
+	if (standby_max_lag == 0)
+		return NIL;
 	LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
 	for (int i = 0; i < max_replication_slots; i++)
 	{
@@ -195,13 +217,71 @@ publication_databases(void)
 	return databases;
 }
 
+bool
+publication_is_here(void)
+{
+	return list_member_oid(publication_databases(), MyDatabaseId);
+}
+
+/*
+ * Who hears the heartbeat must get all the rest.  The name of a publication that
+ * has it, but not the whole of every other table; NULL where there is none
+ */
+static const char *
+find_incomplete(void)
+{
+	bool		null;
+	Datum		names[SUBSCRIPTION_TABLES];
+
+	for (int i = 0; i < SUBSCRIPTION_TABLES; i++)
+		names[i] = ObjectIdGetDatum(catalog_relation(subscription_tables[i]));
+	if (SPI_OWNER_RUN("SELECT p.pubname::text FROM pg_publication AS p"
+					  " WHERE (p.puballtables OR EXISTS (SELECT FROM pg_publication_namespace AS n"
+					  " WHERE n.pnpubid = p.oid AND n.pnnspid = $1::regnamespace)"
+					  " OR EXISTS (SELECT FROM pg_publication_rel AS r WHERE r.prpubid = p.oid AND r.prrelid = $2))"
+					  " AND NOT (p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate"
+					  " AND (p.puballtables OR EXISTS (SELECT FROM pg_publication_namespace AS n"
+					  " WHERE n.pnpubid = p.oid AND n.pnnspid = $1::regnamespace)"
+					  " OR (SELECT count(*) = cardinality($3) FROM pg_publication_rel AS r"
+					  " WHERE r.prpubid = p.oid AND r.prrelid = ANY ($3))"
+					  ") AND NOT EXISTS (SELECT FROM pg_publication_rel AS r WHERE r.prpubid = p.oid"
+					  " AND r.prrelid = ANY ($3) AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)))"
+					  " ORDER BY p.pubname LIMIT 1",
+					  parameter_string(CATALOG_SCHEMA),
+					  (Parameter) {OIDOID, ObjectIdGetDatum(catalog_relation(CATALOG_HEARTBEAT)), false},
+					  (Parameter) {OIDARRAYOID,
+						  PointerGetDatum(construct_array(names, SUBSCRIPTION_TABLES, OIDOID, sizeof(Oid),
+														  true, TYPALIGN_INT)), false}) == 0)
+		return NULL;
+	return TextDatumGetCString(spi_owner_result(1, &null));
+}
+
+/* Once, until it is mended */
 static void
-write_heartbeat(void)
+report_incomplete(const char *name)
+{
+	static bool reported = false;
+
+	if (name != NULL && !reported)
+		ereport(LOG,
+				(errmsg("subscribers to keys get no heartbeat, since publication \"%s\" lacks some of what verification needs",
+						name),
+				 errhint("Run SELECT falukeys.publish_keys(%s), or ALTER PUBLICATION %s DROP TABLE falukeys.heartbeat.",
+						 quote_literal_cstr(name), quote_identifier(name))));
+	reported = name != NULL;
+}
+
+static void
+write_heartbeat(TimestampTz at)
 {
 	SpiOwner	spi;
+	const char *incomplete;
 
 	spi_owner_begin(&spi);
-	SPI_OWNER_RUN("UPDATE falukeys.heartbeat SET at = $1", parameter_timestamp(GetCurrentTimestamp()));
+	incomplete = find_incomplete();
+	report_incomplete(incomplete);
+	if (incomplete == NULL)
+		SPI_OWNER_RUN("UPDATE falukeys.heartbeat SET at = $1", parameter_timestamp(at));
 	spi_owner_end(&spi);
 	/* What is not on disk is not sent. */
 	ForceSyncCommit();
@@ -215,6 +295,8 @@ static bool
 beat(void)
 {
 	bool		done = true;
+	/* Before it is known what is published */
+	TimestampTz now = GetCurrentTimestamp();
 
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -223,7 +305,7 @@ beat(void)
 	{
 		done = ConditionalLockRelationOid(catalog_relation(CATALOG_HEARTBEAT), ExclusiveLock);
 		if (done)
-			write_heartbeat();
+			write_heartbeat(now);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -242,7 +324,7 @@ publication_beat(void)
 	/* The limit may have been lowered. */
 	if (now >= due || due > TimestampTzPlusMilliseconds(now, interval))
 	{
-		if (list_member_oid(publication_databases(), MyDatabaseId) && !beat())
+		if (publication_is_here() && !beat())
 			interval = Min(interval, RETRY_INTERVAL);
 		due = TimestampTzPlusMilliseconds(now, interval);
 	}

@@ -9,8 +9,14 @@
 
 #include "nodes/pg_list.h"
 
-/* The databases of this server that have subscribers, to whatever: a list of OIDs */
+/*
+ * The databases of this server that have subscribers, to whatever, while there is
+ * a limit: a list of OIDs
+ */
 extern List *publication_databases(void);
+
+/* Has this one? */
+extern bool publication_is_here(void);
 
 /*
  * Called in the background, outside of a transaction, where keys may be

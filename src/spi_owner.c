@@ -84,8 +84,8 @@ remember_running(Oid actor)
 	return running;
 }
 
-static Oid
-owner_of_tables(void)
+Oid
+spi_owner_of_tables(void)
 {
 	Oid			table = catalog_relation(CATALOG_KEYS);
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
@@ -116,7 +116,7 @@ void
 spi_owner_begin(SpiOwner *spi)
 {
 	triggers_check();
-	begin(spi, owner_of_tables(), SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	begin(spi, spi_owner_of_tables(), SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	spi->keeps_settings = true;
 }
 

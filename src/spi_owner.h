@@ -30,6 +30,7 @@ typedef struct Parameter
 } Parameter;
 
 extern void spi_owner_begin(SpiOwner *spi);
+extern Oid	spi_owner_of_tables(void);
 
 /*
  * As another role than the owner of our tables, in a security-restricted

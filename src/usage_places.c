@@ -27,6 +27,9 @@
 #define RESTART_INTERVAL	1000
 #define RESTART_DOUBLINGS	6
 
+/* The same for one that had nothing to do */
+#define REST_DOUBLINGS		3
+
 /* Databases that are served, by workers at the same time or in turns */
 #define PLACES				256
 
@@ -290,4 +293,10 @@ void
 usage_place_leave(UsagePlace *place)
 {
 	place->leaving = true;
+}
+
+void
+usage_place_rest(UsagePlace *place)
+{
+	place->failures = Min(place->failures, REST_DOUBLINGS);
 }

@@ -57,4 +57,7 @@ extern void usage_place_works(UsagePlace *place);
 /* It is about to end, and its database needs none any more. */
 extern void usage_place_leave(UsagePlace *place);
 
+/* It is about to end, since it has nothing to do; that is looked at again after some seconds. */
+extern void usage_place_rest(UsagePlace *place);
+
 #endif							/* FALUKEYS_USAGE_PLACES_H */

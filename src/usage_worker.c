@@ -277,11 +277,20 @@ look_around(UsagePlace *place)
 	seen = seen || exists;
 	if (!exists)
 		usage_discard(MyDatabaseId, seen ? DT_NOEND : GetCurrentTimestamp() - USAGE_UNKNOWN_KEPT);
+	if (!wanted && !exists && publication_is_here() && !usage_has_counts(MyDatabaseId))
+	{
+		/* Its slots are of no concern to us, and would start another one at once. */
+		usage_place_rest(place);
+		proc_exit(0);
+	}
 	if (wanted || (!exists && !usage_has_counts(MyDatabaseId)))
 		usage_place_leave(place);
 	else if (!usage_places_are_wanted())
 		return;
 	flush();
+	/* Where databases take turns, this was its turn. */
+	if (!wanted)
+		(void) publication_beat();
 	usage_place_works(place);
 	proc_exit(0);
 }

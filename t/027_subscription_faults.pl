@@ -1,0 +1,147 @@
+# Whatever keeps a subscriber from what its authority commits makes it stale: what
+# is done to publications, subscriptions, and the processes that send heartbeats.
+# That all is well again otherwise, and how it is meant to be: 027_subscription.pl.
+
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+
+use FalukeysTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $LIMIT = 3;
+my $node = new_server('server', init => { allows_streaming => 'logical' }, conf => <<CONF);
+shared_preload_libraries = 'falukeys'
+falukeys.max_standby_lag = ${LIMIT}s
+wal_retrieve_retry_interval = 100ms
+max_logical_replication_workers = 20
+max_replication_slots = 30
+max_wal_senders = 30
+max_worker_processes = 30
+CONF
+my $version = int(query($node, 'SHOW server_version_num') / 10000);
+
+my ($workspace, $id, $key);
+
+sub new_database
+{
+	query($node, "CREATE DATABASE $_[0]");
+	query($node, 'CREATE EXTENSION falukeys', $_[0]);
+	return;
+}
+
+# Another key than before
+sub create_key
+{
+	($id, $key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test')", 'authority'));
+	return;
+}
+
+sub revoke { return query($node, "SELECT falukeys.revoke_key('$id')", 'authority'); }
+
+# CREATE SUBSCRIPTION on the same server would wait for itself with a slot to make.
+sub subscribe
+{
+	my ($database, $to, $publication, $more) = @_;
+
+	$to ||= 'authority';
+	query($node, "SELECT pg_create_logical_replication_slot('$database', 'pgoutput')", $to);
+	query($node, "CREATE SUBSCRIPTION $database CONNECTION '" . $node->connstr . " dbname=$to' PUBLICATION "
+		. ($publication || 'keys') . ' WITH (create_slot = false' . ($more || '') . ')', $database);
+	return;
+}
+
+sub unsubscribe
+{
+	my ($database, $to) = @_;
+
+	query($node, "ALTER SUBSCRIPTION $database DISABLE", $database);
+	query($node, "ALTER SUBSCRIPTION $database SET (slot_name = NONE)", $database);
+	query($node, "DROP SUBSCRIPTION $database", $database);
+	$node->poll_query_until('postgres', "SELECT NOT active FROM pg_replication_slots WHERE slot_name = '$database'") or die;
+	query($node, "SELECT pg_drop_replication_slot('$database')", $to || 'authority');
+	return;
+}
+
+sub becomes
+{
+	my ($database, $code, $what) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	return ok($node->poll_query_until($database, "SELECT code FROM falukeys.verify_key('$key')", $code),
+		"$database: $what: $code");
+}
+
+# A key that is revoked now is not valid any more after the limit and a heartbeat.
+sub is_stale
+{
+	my ($database, $what, $expected) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	revoke();
+	sleep($LIMIT * 4 / 3 + 0.5);
+	return is_code($node, $key, $expected || 'stale_standby', "$database: $what", $database);
+}
+
+new_database($_) foreach ('authority', 'app');
+$workspace = new_workspace($node, 'Everywhere', 'authority');
+query($node, "SELECT falukeys.publish_keys('keys')", 'authority');
+subscribe('app');
+create_key();
+becomes('app', 'valid', 'all is well');
+
+#
+# A publication that lacks something says nothing
+#
+foreach my $change ('DROP TABLE falukeys.keys', 'DROP TABLE falukeys.key_permissions', "SET (publish = 'insert, update')",
+	'DROP TABLE falukeys.workspaces; ALTER PUBLICATION keys ADD TABLE falukeys.workspaces (id, name, state, created_at)',
+	'DROP TABLE falukeys.keys; ALTER PUBLICATION keys ADD TABLE falukeys.keys WHERE (revoked_at IS NULL)')
+{
+	query($node, "ALTER PUBLICATION keys $change", 'authority');
+	# What has a filter of rows that are updated takes no updates.
+	attempt($node, "SELECT falukeys.revoke_key('$id')", 'authority');
+	sleep($LIMIT * 4 / 3 + 0.5);
+	is_code($node, $key, 'stale_standby', "after ALTER PUBLICATION keys $change", 'app');
+	like(slurp_file($node->logfile), qr/no heartbeat, since publication "keys" lacks.*\n.*HINT: .*publish_keys\('keys'\)/,
+		'and the log says why');
+	query($node, "SELECT falukeys.publish_keys('keys')", 'authority');
+	create_key();
+	becomes('app', 'valid', 'published anew');
+}
+
+#
+# Slots that are of no concern to us
+#
+query($node, 'CREATE DATABASE other');
+query($node, "SELECT pg_create_logical_replication_slot('other', 'pgoutput')", 'other');
+sleep(1);
+my $pid = qx(sh -c 'echo \$\$');
+sleep(3);
+cmp_ok(qx(sh -c 'echo \$\$') - $pid, '<', 150, 'a database without the extension has no endless row of workers');
+query($node, "SELECT pg_drop_replication_slot('other')", 'other');
+
+#
+# More databases that publish than there is room for workers
+#
+foreach my $database ('few1', 'few2', 'few3')
+{
+	new_database($database);
+	query($node, "SELECT falukeys.publish_keys('keys')", $database);
+	query($node, "SELECT pg_create_logical_replication_slot('$database', 'pgoutput')", $database);
+}
+# The launcher, that of subscriptions, the subscription, and one for all four
+$node->append_conf('postgresql.conf', "max_worker_processes = 4\n");
+$node->restart;
+foreach my $database ('few1', 'few2', 'few3', 'authority')
+{
+	my $at = query($node, 'SELECT at FROM falukeys.heartbeat', $database);
+
+	ok($node->poll_query_until($database, "SELECT at > '$at' FROM falukeys.heartbeat"),
+		"$database: heartbeats where workers take turns");
+}
+
+done_testing();
