@@ -18,6 +18,7 @@ typedef enum GuardPass
 	GUARD_PASS_ROLL,			/* exchange the secret of a key, and retire or end the old ones */
 	GUARD_PASS_PURGE,			/* delete temporary keys that ended, and retire their secrets */
 	GUARD_PASS_MERGE,			/* delete mode settings that were replaced */
+	GUARD_PASS_TAKE_OVER,		/* manage keys where they have arrived */
 	GUARD_PASS_RECORD			/* change what the caller records itself */
 } GuardPass;
 

@@ -71,6 +71,10 @@ CREATE FUNCTION falukeys_internal.merge_mode_settings() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_merge_mode_settings';
 COMMENT ON FUNCTION falukeys_internal.merge_mode_settings() IS 'Trigger: leaves one row a mode in mode_settings, the one that was written last';
 
+CREATE FUNCTION falukeys_internal.guard_heartbeat() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'subscription_heartbeat_arrives';
+COMMENT ON FUNCTION falukeys_internal.guard_heartbeat() IS 'Trigger: marks a heartbeat that arrives by a subscription, and takes its time away while not all tables do';
+
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON falukeys.workspaces
 	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.guard_workspaces();
 CREATE TRIGGER complete AFTER INSERT OR UPDATE ON falukeys.workspaces
@@ -207,6 +211,10 @@ CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.mode_sett
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.mode_settings
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();
 
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON falukeys.heartbeat
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.guard_heartbeat();
+-- Where it arrives, only such triggers fire.
+ALTER TABLE falukeys.heartbeat ENABLE ALWAYS TRIGGER guard;
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.heartbeat
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.heartbeat

@@ -306,15 +306,27 @@ is_stale_by_subscription(void)
 }
 
 static List *
+left_behind(void)
+{
+	if (!subscription_was_here())
+		return NIL;
+	return found(NIL, STATE_ERROR, "The subscription by which keys arrived is gone, and verification answers stale_standby: subscribe again, or call falukeys.publish_keys() to manage keys here from now on.");
+}
+
+static List *
 look_at_subscription(void)
 {
 	List	   *findings;
 
-	findings = FOUND_ROWS(NIL, STATE_ERROR,
+	findings = FOUND_ROWS(left_behind(), STATE_ERROR,
 						  "SELECT format('Table %s does not arrive yet, or not any more: look at pg_stat_subscription and the log, and run ALTER SUBSCRIPTION %I ENABLE.', r.srrelid::regclass, s.subname)"
 						  " FROM pg_subscription_rel AS r JOIN pg_subscription AS s ON s.oid = r.srsubid"
 						  " JOIN pg_class AS c ON c.oid = r.srrelid"
-						  " WHERE c.relnamespace = $1::regnamespace AND (NOT s.subenabled OR r.srsubstate <> 'r') ORDER BY 1",
+						  " WHERE c.relnamespace = $1::regnamespace AND (NOT s.subenabled OR r.srsubstate <> 'r')"
+						  " UNION ALL SELECT format('Table %s was not copied, so it is not known to be as it is where it comes from: drop subscription %I, empty the tables, and subscribe again without copy_data = false.', r.srrelid::regclass, s.subname)"
+						  " FROM pg_subscription_rel AS r JOIN pg_subscription AS s ON s.oid = r.srsubid"
+						  " JOIN pg_class AS c ON c.oid = r.srrelid"
+						  " WHERE c.relnamespace = $1::regnamespace AND r.srsubstate = 'r' AND r.srsublsn IS NULL ORDER BY 1",
 						  parameter_string(CATALOG_SCHEMA));
 	if (!subscription_is_here())
 		return findings;

@@ -22,6 +22,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -161,7 +162,10 @@ publish(const char *name)
 	return missed;
 }
 
-/* Where keys are managed elsewhere, the heartbeat comes from there. */
+/*
+ * Where keys are managed elsewhere, the heartbeat comes from there.  Where they
+ * were, they are managed here from now on.
+ */
 static bool
 begin_heartbeat(void)
 {
@@ -171,8 +175,11 @@ begin_heartbeat(void)
 	if (subscription_is_here())
 		return false;
 	spi_owner_begin(&spi);
-	begun = SPI_OWNER_RUN("INSERT INTO falukeys.heartbeat (at) VALUES ($1) ON CONFLICT (id) DO NOTHING",
-						  parameter_timestamp(GetCurrentTimestamp()));
+	begun = GUARDS_RUN_WITH_PASS(GUARD_PASS_TAKE_OVER,
+								 "INSERT INTO falukeys.heartbeat AS h (at) VALUES ($1) ON CONFLICT (id)"
+								 " DO UPDATE SET at = EXCLUDED.at, arrived = false WHERE h.arrived",
+								 parameter_timestamp(GetCurrentTimestamp()));
+	CacheInvalidateRelcacheByRelid(catalog_relation(CATALOG_HEARTBEAT));
 	spi_owner_end(&spi);
 	return begun > 0;
 }
@@ -301,7 +308,7 @@ beat(void)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	(void) catalog_generation();
-	if (OidIsValid(get_extension_oid(CATALOG_SCHEMA, true)) && !subscription_is_here())
+	if (OidIsValid(get_extension_oid(CATALOG_SCHEMA, true)) && !subscription_is_here() && !subscription_was_here())
 	{
 		done = ConditionalLockRelationOid(catalog_relation(CATALOG_HEARTBEAT), ExclusiveLock);
 		if (done)

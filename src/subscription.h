@@ -18,7 +18,10 @@ extern const CatalogRelation subscription_tables[SUBSCRIPTION_TABLES];
 /* Do the keys of this database arrive by a subscription? */
 extern bool subscription_is_here(void);
 
-/* Raises 55000 where they do. */
+/* Did they, and nobody has decided yet that they are managed here from now on? */
+extern bool subscription_was_here(void);
+
+/* Raises 55000 where they do, or did. */
 extern void subscription_refuse_changes(void);
 
 /* Is this one of the tables that are not changed then? */

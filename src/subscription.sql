@@ -5,9 +5,11 @@
 CREATE TABLE falukeys.heartbeat (
 	id text COLLATE "C" NOT NULL DEFAULT 'authority',
 	at timestamptz NOT NULL,
+	arrived boolean NOT NULL DEFAULT false,
 	CONSTRAINT heartbeat_pkey PRIMARY KEY (id),
 	CONSTRAINT heartbeat_id_check CHECK (id OPERATOR(pg_catalog.=) 'authority')
 ) USING heap WITH (fillfactor = 10);
 COMMENT ON TABLE falukeys.heartbeat IS 'One row, by which databases that subscribe to the keys of this one know how old those are';
 COMMENT ON COLUMN falukeys.heartbeat.id IS 'authority';
 COMMENT ON COLUMN falukeys.heartbeat.at IS 'The time, by the clock of the database where keys are managed';
+COMMENT ON COLUMN falukeys.heartbeat.arrived IS 'Has the row come from another database? Then keys are managed there, or were';

@@ -44,7 +44,7 @@ static const struct
 	{CATALOG_KEY_USAGE, "authorize,keep_all"},
 	{CATALOG_MODE_SETTINGS, "authorize,guard,keep,keep_all,merge"},
 	{CATALOG_ISOLATED_TABLES, "authorize,keep_all"},
-	{CATALOG_HEARTBEAT, "authorize,keep_all"},
+	{CATALOG_HEARTBEAT, "authorize,guard,keep_all"},
 };
 
 /* Those that fire also where session_replication_role is replica */
@@ -56,6 +56,7 @@ static const struct
 	{CATALOG_WORKSPACES, "invalidate"},
 	{CATALOG_MODE_SETTINGS, "guard"},
 	{CATALOG_SEALED_SECRETS, "guard"},
+	{CATALOG_HEARTBEAT, "guard"},
 };
 
 static bool

@@ -329,6 +329,8 @@ becomes($_, $key{after}, 'stale_standby', 'without an authority, stale after the
 refused($one, "SELECT falukeys.revoke_key('$id{after}')", '55000', qr/managed elsewhere/,
 	'one: and still changes nothing');
 query($one, 'ALTER SUBSCRIPTION one DISABLE; ALTER SUBSCRIPTION one SET (slot_name = NONE); DROP SUBSCRIPTION one');
+is_code($one, $key{after}, 'stale_standby', 'one: without the subscription nothing arrives any more');
+query($one, "SET client_min_messages = error; SELECT falukeys.publish_keys('keys')");
 is_code($one, $key{after}, 'valid', 'one: an authority of its own verifies');
 query($one, "SELECT falukeys.revoke_key('$id{after}')");
 is_code($one, $key{after}, 'revoked', 'one: and changes');

@@ -114,14 +114,110 @@ foreach my $change ('DROP TABLE falukeys.keys', 'DROP TABLE falukeys.key_permiss
 }
 
 #
+# What is copied, and what is not
+#
+my $elsewhere = qr/keys of this database are managed elsewhere/;
+my $by_hand = "SET session_replication_role = replica";
+
+query($node, 'ALTER PUBLICATION keys DROP TABLE falukeys.keys', 'authority');
+query($node, 'ALTER SUBSCRIPTION app REFRESH PUBLICATION', 'app');
+is_stale('app', 'keys are not subscribed to any more');
+refused($node, "SELECT falukeys.create_workspace('Here')", '55000', $elsewhere, 'and nothing is changed there', 'app');
+
+# While keys are copied again, and that fails, what is published from there is not recent either.
+query($node, "SELECT falukeys.publish_keys('keys')", 'authority');
+query($node, "$by_hand; DELETE FROM falukeys.keys", 'app');
+query($node, 'ALTER SUBSCRIPTION app REFRESH PUBLICATION', 'app');
+create_key();
+becomes('app', 'valid', 'they are copied again');
+query($node, "SELECT falukeys.publish_keys('further')", 'app');
+new_database('chain');
+subscribe('chain', 'app', 'further');
+becomes('chain', 'valid', 'a subscriber of a subscriber');
+query($node, 'ALTER PUBLICATION keys DROP TABLE falukeys.keys', 'authority');
+query($node, 'ALTER SUBSCRIPTION app REFRESH PUBLICATION', 'app');
+query($node, "SELECT falukeys.publish_keys('keys')", 'authority');
+query($node, 'ALTER SUBSCRIPTION app REFRESH PUBLICATION', 'app');
+is_stale('chain', 'where it comes from is not in step');
+is_code($node, $key, 'stale_standby', 'app: as it is itself', 'app');
+query($node, "$by_hand; DELETE FROM falukeys.keys", 'app');
+becomes($_, 'revoked', 'in step again') foreach ('app', 'chain');
+unsubscribe('chain', 'app');
+
+# Between two subscriptions
+new_database('gap');
+create_key();
+subscribe('gap');
+becomes('gap', 'valid', 'all is well');
+unsubscribe('gap');
+revoke();
+subscribe('gap', undef, undef, ', copy_data = false');
+sleep($LIMIT * 4 / 3 + 0.5);
+is_code($node, $key, 'stale_standby', 'gap: what was missed is not copied', 'gap');
+like(query($node, "SELECT string_agg(hint, ' ') FROM falukeys.health() WHERE item = 'subscription'", 'gap'),
+	qr/Table falukeys.keys was not copied/, 'health() says so');
+unsubscribe('gap');
+
+#
+# Without a subscription
+#
+create_key();
+new_database('dropped');
+subscribe('dropped');
+becomes('dropped', 'valid', 'all is well');
+my $session = session($node, 'dropped');
+is((session_attempt($session, "SELECT code FROM falukeys.verify_key('$key')"))[2], 'valid', 'dropped: also for a session');
+unsubscribe('dropped');
+is((session_attempt($session, "SELECT code FROM falukeys.verify_key('$key')"))[2], 'stale_standby',
+	'dropped: the subscription is dropped');
+is_stale('dropped', 'and stays so');
+refused($node, $_, '55000', qr/were managed elsewhere.*HINT: .*publish_keys/s, "dropped: $_", 'dropped')
+  foreach "SELECT falukeys.create_workspace('Here')", 'UPDATE falukeys.heartbeat SET at = now()',
+  'UPDATE falukeys.keys SET disabled = false';
+like(query($node, "SELECT state || hint FROM falukeys.health() WHERE item = 'subscription'", 'dropped'),
+	qr/error.*publish_keys/, 'health() says so');
+query($node, 'BEGIN; SELECT falukeys.publish_keys(\'keys\'); ROLLBACK', 'dropped');
+is_code($node, $key, 'stale_standby', 'dropped: nothing is decided yet', 'dropped');
+query($node, "SELECT falukeys.publish_keys('keys')", 'dropped');
+is((session_attempt($session, "SELECT code FROM falukeys.verify_key('$key')"))[2], 'valid', 'dropped: it is managed there now');
+query($node, "SELECT falukeys.revoke_key('$id')", 'dropped');
+is_code($node, $key, 'revoked', 'dropped: and changed', 'dropped');
+$session->quit;
+
+# A copy of a database has its subscription's tables, but not the subscription.
+create_key();
+becomes('app', 'valid', 'before it is copied');
+query($node, 'ALTER SUBSCRIPTION app DISABLE', 'app');
+$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = 'app' AND backend_type NOT LIKE 'falukeys %'") or die;
+query($node, 'CREATE DATABASE copy TEMPLATE app');
+query($node, 'ALTER SUBSCRIPTION app ENABLE', 'app');
+is_code($node, $key, 'stale_standby', 'copy: a copy of a subscriber', 'copy');
+is_stale('app', 'it gets what is done', 'revoked');
+
+# Nobody stops a database from managing keys who may just make subscriptions.
+query($node, 'CREATE ROLE mallory SUPERUSER');
+query($node, "SELECT pg_create_logical_replication_slot('mallory', 'pgoutput')", 'dropped');
+query($node, "SET ROLE mallory; CREATE SUBSCRIPTION mallory CONNECTION '" . $node->connstr
+	. " dbname=dropped' PUBLICATION keys WITH (create_slot = false, enabled = false)", 'authority');
+refused($node, "SELECT falukeys.create_workspace('Here')", '55000', $elsewhere, 'a superuser subscribes', 'authority');
+query($node, 'ALTER ROLE mallory NOSUPERUSER', 'authority');
+create_key();
+is_code($node, $key, 'valid', 'authority: one that may not change keys does not', 'authority');
+becomes('app', 'valid', 'heartbeats go on');
+query($node, "ALTER ROLE mallory SUPERUSER; ALTER SUBSCRIPTION mallory SET (slot_name = NONE); DROP SUBSCRIPTION mallory",
+	'authority');
+query($node, "SELECT pg_drop_replication_slot('mallory')", 'dropped');
+
+#
 # Slots that are of no concern to us
 #
 query($node, 'CREATE DATABASE other');
 query($node, "SELECT pg_create_logical_replication_slot('other', 'pgoutput')", 'other');
-sleep(1);
-my $pid = qx(sh -c 'echo \$\$');
+configure($node, log_min_messages => 'debug1');
 sleep(3);
-cmp_ok(qx(sh -c 'echo \$\$') - $pid, '<', 150, 'a database without the extension has no endless row of workers');
+my $started = () = slurp_file($node->logfile) =~ /registering background worker "falukeys usage worker/g;
+cmp_ok($started, '<', 5, 'a database without the extension has no endless row of workers');
+configure($node, log_min_messages => 'warning');
 query($node, "SELECT pg_drop_replication_slot('other')", 'other');
 
 #

@@ -216,7 +216,9 @@ my ($enable) = says($subscriber, 'subscription') =~ /run (ALTER SUBSCRIPTION .*)
 query($subscriber, $enable);
 becomes('ok', 'The last heartbeat', 'and on again');
 query($subscriber, 'DROP SUBSCRIPTION "Keys"');
-is_state($subscriber, 'subscription', 'ok', '$', 'and gone');
+is_state($subscriber, 'subscription', 'error', 'The subscription by which keys arrived is gone', 'and gone');
+query($subscriber, "SET client_min_messages = error; SELECT falukeys.publish_keys('Keys')");
+is_state($subscriber, 'subscription', 'ok', '$', 'the authority from now on');
 
 $session->quit;
 $subscriber->stop;
