@@ -79,12 +79,9 @@ alter(const char *name, const char *action, Oid table)
 				  0, NULL);
 }
 
-/* Returns whether anything was missing. */
-static bool
+static void
 complete(const char *name, Oid publication)
 {
-	bool		missed = false;
-
 	for (int i = 0; i < SUBSCRIPTION_TABLES; i++)
 	{
 		Oid			table = catalog_relation(subscription_tables[i]);
@@ -95,9 +92,18 @@ complete(const char *name, Oid publication)
 		if (how == PUBLISHED_IN_PART)
 			alter(name, "DROP", table);
 		alter(name, "ADD", table);
-		missed = true;
 	}
-	return missed;
+}
+
+static bool
+is_complete(Oid publication)
+{
+	for (int i = 0; i < SUBSCRIPTION_TABLES; i++)
+	{
+		if (published(publication, catalog_relation(subscription_tables[i])) != PUBLISHED_WHOLE)
+			return false;
+	}
+	return true;
 }
 
 static bool
@@ -139,27 +145,48 @@ refuse_more(const char *name)
 				 errhint("Give another name, for a publication of just what verification needs.")));
 }
 
+/*
+ * Whoever subscribed to a publication that lacks something has missed what was
+ * changed meanwhile.  He learns it from a heartbeat that does not arrive.
+ */
+static void
+leave_out_a_heartbeat(const char *name, Oid publication)
+{
+	Oid			table = catalog_relation(CATALOG_HEARTBEAT);
+	SpiOwner	spi;
+
+	if (published(publication, table) != PUBLISHED_NOT)
+		alter(name, "DROP", table);
+	if (subscription_is_here() || subscription_was_here())
+		return;
+	spi_owner_begin(&spi);
+	SPI_OWNER_RUN("UPDATE falukeys.heartbeat SET at = $1", parameter_timestamp(GetCurrentTimestamp()));
+	spi_owner_end(&spi);
+}
+
 /* Returns whether anything was to be done.  The server decides whether the caller may do it. */
 static bool
 publish(const char *name)
 {
 	Oid			publication = find_publication(name);
-	bool		missed = false;
 
-	if (OidIsValid(publication))
-		refuse_owner(name, publication);
 	if (!OidIsValid(publication))
-		spi_owner_run(psprintf("CREATE PUBLICATION %s", quote_identifier(name)), 0, NULL);
-	else if (!publishes_all_changes(publication))
 	{
+		spi_owner_run(psprintf("CREATE PUBLICATION %s", quote_identifier(name)), 0, NULL);
+		publication = find_publication(name);
+	}
+	else
+	{
+		refuse_owner(name, publication);
+		refuse_more(name);
+		if (is_complete(publication) && publishes_all_changes(publication))
+			return false;
+		leave_out_a_heartbeat(name, publication);
 		spi_owner_run(psprintf("ALTER PUBLICATION %s SET (publish = 'insert, update, delete, truncate')",
 							   quote_identifier(name)), 0, NULL);
-		missed = true;
 	}
-	publication = find_publication(name);
-	missed |= complete(name, publication);
-	refuse_more(name);
-	return missed;
+	complete(name, publication);
+	return true;
 }
 
 /*

@@ -224,22 +224,43 @@ subscription_refuse_changes(void)
 				 errhint("Subscribe again, or call falukeys.publish_keys() to manage them here from now on.")));
 }
 
+/* Was one left out?  Then the number stays, so that no later one counts either, until the row is copied. */
+static bool
+keep_count(TriggerRow *row)
+{
+	bool		null;
+	int64		next;
+
+	if (!trigger_row_is_update(row))
+		return true;
+	next = DatumGetInt64(trigger_row_old_value(row, "serial", &null)) + 1;
+	if (IsLogicalWorker() && DatumGetInt64(trigger_row_value(row, "serial", &null)) != next)
+	{
+		trigger_row_set(row, "serial", Int64GetDatum(next - 1));
+		return false;
+	}
+	trigger_row_set(row, "serial", Int64GetDatum(next));
+	return true;
+}
+
 /*
  * For the heartbeat's row, in whichever way it is written.  One that arrives tells
- * nothing as long as not all tables are in step: nor does it to databases that
- * get it from here.
+ * nothing as long as not all tables are in step, or when another was missed: nor
+ * does it to databases that get it from here.
  */
 Datum
 subscription_heartbeat_arrives(PG_FUNCTION_ARGS)
 {
 	TriggerRow	row;
+	bool		counts;
 
 	trigger_row_begin(fcinfo, &row);
+	counts = keep_count(&row);
 	if (IsLogicalWorker())
 	{
 		(void) catalog_generation();
 		trigger_row_set(&row, "arrived", BoolGetDatum(true));
-		if (!subscription_is_here() || !in_step)
+		if (!counts || !subscription_is_here() || !in_step)
 			trigger_row_set(&row, "at", TimestampTzGetDatum(DT_NOBEGIN));
 	}
 	return trigger_row_result(&row);
