@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 
 #include "access.h"
 #include "argument.h"
@@ -403,25 +404,43 @@ identity_mode_settings(PG_FUNCTION_ARGS)
 	return settings;
 }
 
+/* Of now, whatever the transaction's own snapshot sees */
+static List *
+secrets_to_wait_for(const text *key_id)
+{
+	KeyFacts	facts;
+	StoreReader reader;
+	List	   *secrets;
+
+	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
+	store_reader_begin(&reader);
+	secrets = store_secrets(&reader, key_id);
+	store_reader_end(&reader);
+	return secrets;
+}
+
 /*
  * Someone may act by any secret that the key has or had, or by a temporary key
- * that it made.
+ * that it made.  What has been locked to read them is given back first: others
+ * who want one of these tables would wait with us, and hold up those that we
+ * wait for.
  */
 Datum
 identity_wait_for_key(PG_FUNCTION_ARGS)
 {
 	text	   *key_id = argument_key_id(fcinfo, 0);
-	KeyFacts	facts;
-	StoreReader reader;
+	ResourceOwner owner = CurrentResourceOwner;
+	ResourceOwner reading = ResourceOwnerCreate(owner, "falukeys wait_for_key");
 	List	   *secrets;
 	ListCell   *cell;
 
-	access_check_key(key_id, ACCESS_DEVELOPER_OR_OPERATOR, &facts);
-
-	/* Of now, whatever the transaction's own snapshot sees */
-	store_reader_begin(&reader);
-	secrets = store_secrets(&reader, key_id);
-	store_reader_end(&reader);
+	CurrentResourceOwner = reading;
+	secrets = secrets_to_wait_for(key_id);
+	CurrentResourceOwner = owner;
+	ResourceOwnerRelease(reading, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
+	ResourceOwnerRelease(reading, RESOURCE_RELEASE_LOCKS, false, false);
+	ResourceOwnerRelease(reading, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
+	ResourceOwnerDelete(reading);
 
 	foreach(cell, secrets)
 		holders_wait(lfirst(cell));

@@ -96,6 +96,17 @@ foreach my $before ('', 'take(second)')
 	$actor = session($node);
 }
 
+# Who waits stands in nobody's way.
+act('BEGIN; take(first)');
+my $waiter = session($node);
+$waiter->query_until(qr/waiting/, "\\echo waiting\nBEGIN; SELECT falukeys.wait_for_key('$id{first}');\n");
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'virtualxid'") or die;
+is(query($node, "SELECT count(*) FROM pg_locks WHERE relation::regclass::text LIKE 'falukeys.%'"), 0,
+	'who waits for a key has locked no table');
+act('COMMIT');
+$waiter->query_safe('COMMIT');
+$waiter->quit;
+
 act('BEGIN; SAVEPOINT s; take(first); ROLLBACK TO s');
 waits('first', 'a key that was taken in a savepoint is waited for');
 act('take(second)');
