@@ -119,6 +119,7 @@ ALTER TABLE falukeys.events ENABLE REPLICA TRIGGER keep;
 SELECT * FROM seen('guard triggers') ORDER BY hint COLLATE "C";
 SELECT follow('guard triggers');
 ALTER TABLE falukeys.keys ENABLE TRIGGER ALL;
+ALTER TABLE falukeys.keys ENABLE ALWAYS TRIGGER authorize_row;
 (TABLE guard EXCEPT TABLE guard_before) ORDER BY 1, 2;
 
 --

@@ -97,6 +97,14 @@ GRANT pg_write_all_data TO regress_falukeys_publisher;
 SET ROLE regress_falukeys_publisher;
 UPDATE falukeys.heartbeat SET at = 'infinity';
 RESET ROLE;
+-- Nor where triggers do not fire, as rows arrive by a subscription that runs as its owner
+SET session_replication_role = replica;
+SET ROLE regress_falukeys_publisher;
+UPDATE falukeys.heartbeat SET at = 'infinity';
+INSERT INTO falukeys.permissions (name) VALUES ('forged');
+INSERT INTO falukeys.members (workspace_id, member, role) VALUES ('forged', 'regress_falukeys_publisher', 'administrator');
+RESET ROLE;
+RESET session_replication_role;
 TRUNCATE falukeys.heartbeat;
 INSERT INTO falukeys.heartbeat (id, at) VALUES ('other', now());
 INSERT INTO falukeys.heartbeat (at) VALUES (now());

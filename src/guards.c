@@ -37,6 +37,7 @@
 PG_FUNCTION_INFO_V1(guards_refuse_statement);
 PG_FUNCTION_INFO_V1(guards_refuse_change);
 PG_FUNCTION_INFO_V1(guards_owner_only);
+PG_FUNCTION_INFO_V1(guards_owner_only_row);
 PG_FUNCTION_INFO_V1(guards_invalidate);
 PG_FUNCTION_INFO_V1(guards_mode_settings);
 PG_FUNCTION_INFO_V1(guards_merge_mode_settings);
@@ -206,6 +207,16 @@ guards_refuse_statement(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+static void
+require_owner(Relation table)
+{
+	if (!has_privs_of_role(GetUserId(), table->rd_rel->relowner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s", RelationGetRelationName(table)),
+				 errhint("Only its owner changes it directly; call the functions of falukeys.")));
+}
+
 /*
  * This also refuses members of pg_write_all_data, who have the privileges of
  * every table; and everyone where the rows are another database's.
@@ -217,15 +228,26 @@ guards_owner_only(PG_FUNCTION_ARGS)
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "not called as a trigger");
-	if (!has_privs_of_role(GetUserId(), trigger->tg_relation->rd_rel->relowner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for table %s",
-						RelationGetRelationName(trigger->tg_relation)),
-				 errhint("Only its owner changes it directly; call the functions of falukeys.")));
+	require_owner(trigger->tg_relation);
 	if (subscription_refuses(RelationGetRelid(trigger->tg_relation)) && !guards_has_pass(GUARD_PASS_TAKE_OVER))
 		subscription_refuse_changes();
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Triggers of statements do not fire where rows arrive by a subscription, which
+ * from PostgreSQL 16 on whoever may write a table may make of it.
+ */
+Datum
+guards_owner_only_row(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "not called as a trigger");
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+		require_owner(trigger->tg_relation);
+	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple);
 }
 
 /* For UPDATE and DELETE of rows that stay as they are */

@@ -7,6 +7,9 @@ COMMENT ON FUNCTION falukeys_internal.refuse_statement() IS 'Trigger: refuses TR
 CREATE FUNCTION falukeys_internal.owner_only() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_owner_only';
 COMMENT ON FUNCTION falukeys_internal.owner_only() IS 'Trigger: refuses changes by anyone but the owner of the table, and by him too where its rows arrive by a subscription';
+CREATE FUNCTION falukeys_internal.owner_only_row() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_owner_only_row';
+COMMENT ON FUNCTION falukeys_internal.owner_only_row() IS 'Trigger: refuses rows that anyone but the owner of the table has arrive by a subscription';
 CREATE FUNCTION falukeys_internal.refuse_change() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'guards_refuse_change';
 COMMENT ON FUNCTION falukeys_internal.refuse_change() IS 'Trigger: refuses UPDATE or DELETE of rows that stay as they are';
@@ -87,6 +90,9 @@ CREATE TRIGGER keep BEFORE DELETE ON falukeys.workspaces
 	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.refuse_change();
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.workspaces
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER authorize_row BEFORE INSERT OR UPDATE OR DELETE ON falukeys.workspaces
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.owner_only_row();
+ALTER TABLE falukeys.workspaces ENABLE ALWAYS TRIGGER authorize_row;
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.workspaces
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();
 
@@ -96,6 +102,9 @@ CREATE TRIGGER record AFTER INSERT OR UPDATE OR DELETE ON falukeys.members
 	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.record_members();
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.members
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER authorize_row BEFORE INSERT OR UPDATE OR DELETE ON falukeys.members
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.owner_only_row();
+ALTER TABLE falukeys.members ENABLE ALWAYS TRIGGER authorize_row;
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.members
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();
 
@@ -105,6 +114,9 @@ CREATE TRIGGER record AFTER INSERT OR UPDATE OR DELETE ON falukeys.permissions
 	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.record_permissions();
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.permissions
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER authorize_row BEFORE INSERT OR UPDATE OR DELETE ON falukeys.permissions
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.owner_only_row();
+ALTER TABLE falukeys.permissions ENABLE ALWAYS TRIGGER authorize_row;
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.permissions
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();
 
@@ -118,6 +130,9 @@ CREATE TRIGGER record AFTER INSERT OR UPDATE ON falukeys.keys
 	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.record_keys();
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.keys
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER authorize_row BEFORE INSERT OR UPDATE OR DELETE ON falukeys.keys
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.owner_only_row();
+ALTER TABLE falukeys.keys ENABLE ALWAYS TRIGGER authorize_row;
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.keys
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();
 
@@ -129,6 +144,9 @@ CREATE TRIGGER keep BEFORE DELETE ON falukeys.retired_secrets
 	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.refuse_change();
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.retired_secrets
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER authorize_row BEFORE INSERT OR UPDATE OR DELETE ON falukeys.retired_secrets
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.owner_only_row();
+ALTER TABLE falukeys.retired_secrets ENABLE ALWAYS TRIGGER authorize_row;
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.retired_secrets
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();
 
@@ -140,6 +158,9 @@ CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON falukeys.sealed_secrets
 	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.refuse_change();
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.sealed_secrets
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER authorize_row BEFORE INSERT OR UPDATE OR DELETE ON falukeys.sealed_secrets
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.owner_only_row();
+ALTER TABLE falukeys.sealed_secrets ENABLE ALWAYS TRIGGER authorize_row;
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.sealed_secrets
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();
 
@@ -153,6 +174,9 @@ CREATE TRIGGER record_delete AFTER DELETE ON falukeys.key_permissions REFERENCIN
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.record_restrictions('permissions', 'permission');
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_permissions
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER authorize_row BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_permissions
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.owner_only_row();
+ALTER TABLE falukeys.key_permissions ENABLE ALWAYS TRIGGER authorize_row;
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_permissions
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();
 
@@ -166,6 +190,9 @@ CREATE TRIGGER record_delete AFTER DELETE ON falukeys.key_networks REFERENCING O
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.record_restrictions('networks', 'network');
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_networks
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER authorize_row BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_networks
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.owner_only_row();
+ALTER TABLE falukeys.key_networks ENABLE ALWAYS TRIGGER authorize_row;
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_networks
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();
 
@@ -179,6 +206,9 @@ CREATE TRIGGER record_delete AFTER DELETE ON falukeys.key_objects REFERENCING OL
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.record_restrictions('objects', 'object_id');
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_objects
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER authorize_row BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_objects
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.owner_only_row();
+ALTER TABLE falukeys.key_objects ENABLE ALWAYS TRIGGER authorize_row;
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_objects
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();
 
@@ -190,11 +220,17 @@ CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON falukeys.events
 	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.refuse_change();
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.events
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER authorize_row BEFORE INSERT OR UPDATE OR DELETE ON falukeys.events
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.owner_only_row();
+ALTER TABLE falukeys.events ENABLE ALWAYS TRIGGER authorize_row;
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.events
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();
 
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_usage
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER authorize_row BEFORE INSERT OR UPDATE OR DELETE ON falukeys.key_usage
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.owner_only_row();
+ALTER TABLE falukeys.key_usage ENABLE ALWAYS TRIGGER authorize_row;
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.key_usage
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();
 
@@ -208,6 +244,9 @@ CREATE TRIGGER keep BEFORE DELETE ON falukeys.mode_settings
 	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.refuse_change();
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.mode_settings
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER authorize_row BEFORE INSERT OR UPDATE OR DELETE ON falukeys.mode_settings
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.owner_only_row();
+ALTER TABLE falukeys.mode_settings ENABLE ALWAYS TRIGGER authorize_row;
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.mode_settings
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();
 
@@ -217,5 +256,8 @@ CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON falukeys.heartbeat
 ALTER TABLE falukeys.heartbeat ENABLE ALWAYS TRIGGER guard;
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.heartbeat
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER authorize_row BEFORE INSERT OR UPDATE OR DELETE ON falukeys.heartbeat
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.owner_only_row();
+ALTER TABLE falukeys.heartbeat ENABLE ALWAYS TRIGGER authorize_row;
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.heartbeat
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();

@@ -43,5 +43,8 @@ COMMENT ON COLUMN falukeys.isolated_tables.mode_default IS 'The default of the m
 
 CREATE TRIGGER authorize BEFORE INSERT OR UPDATE OR DELETE ON falukeys.isolated_tables
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.owner_only();
+CREATE TRIGGER authorize_row BEFORE INSERT OR UPDATE OR DELETE ON falukeys.isolated_tables
+	FOR EACH ROW EXECUTE FUNCTION falukeys_internal.owner_only_row();
+ALTER TABLE falukeys.isolated_tables ENABLE ALWAYS TRIGGER authorize_row;
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON falukeys.isolated_tables
 	FOR EACH STATEMENT EXECUTE FUNCTION falukeys_internal.refuse_statement();

@@ -31,23 +31,23 @@ static const struct
 	CatalogRelation table;
 	const char *triggers;
 }			guarded[] = {
-	{CATALOG_WORKSPACES, "authorize,complete,guard,invalidate,keep,keep_all"},
-	{CATALOG_MEMBERS, "authorize,guard,keep_all,record"},
-	{CATALOG_PERMISSIONS, "authorize,guard,keep_all,record"},
-	{CATALOG_KEYS, "authorize,begin_insert,end_insert,guard,keep_all,record"},
-	{CATALOG_RETIRED_SECRETS, "authorize,check_digest,guard,keep,keep_all"},
-	{CATALOG_SEALED_SECRETS, "authorize,guard,keep,keep_all"},
-	{CATALOG_KEY_PERMISSIONS, "authorize,guard,keep,keep_all,record_delete,record_insert"},
-	{CATALOG_KEY_NETWORKS, "authorize,guard,keep,keep_all,record_delete,record_insert"},
-	{CATALOG_KEY_OBJECTS, "authorize,guard,keep,keep_all,record_delete,record_insert"},
-	{CATALOG_EVENTS, "authorize,end_insert,guard,keep,keep_all"},
-	{CATALOG_KEY_USAGE, "authorize,keep_all"},
-	{CATALOG_MODE_SETTINGS, "authorize,guard,keep,keep_all,merge"},
-	{CATALOG_ISOLATED_TABLES, "authorize,keep_all"},
-	{CATALOG_HEARTBEAT, "authorize,guard,keep_all"},
+	{CATALOG_WORKSPACES, "authorize,authorize_row,complete,guard,invalidate,keep,keep_all"},
+	{CATALOG_MEMBERS, "authorize,authorize_row,guard,keep_all,record"},
+	{CATALOG_PERMISSIONS, "authorize,authorize_row,guard,keep_all,record"},
+	{CATALOG_KEYS, "authorize,authorize_row,begin_insert,end_insert,guard,keep_all,record"},
+	{CATALOG_RETIRED_SECRETS, "authorize,authorize_row,check_digest,guard,keep,keep_all"},
+	{CATALOG_SEALED_SECRETS, "authorize,authorize_row,guard,keep,keep_all"},
+	{CATALOG_KEY_PERMISSIONS, "authorize,authorize_row,guard,keep,keep_all,record_delete,record_insert"},
+	{CATALOG_KEY_NETWORKS, "authorize,authorize_row,guard,keep,keep_all,record_delete,record_insert"},
+	{CATALOG_KEY_OBJECTS, "authorize,authorize_row,guard,keep,keep_all,record_delete,record_insert"},
+	{CATALOG_EVENTS, "authorize,authorize_row,end_insert,guard,keep,keep_all"},
+	{CATALOG_KEY_USAGE, "authorize,authorize_row,keep_all"},
+	{CATALOG_MODE_SETTINGS, "authorize,authorize_row,guard,keep,keep_all,merge"},
+	{CATALOG_ISOLATED_TABLES, "authorize,authorize_row,keep_all"},
+	{CATALOG_HEARTBEAT, "authorize,authorize_row,guard,keep_all"},
 };
 
-/* Those that fire also where session_replication_role is replica */
+/* Those that fire also where session_replication_role is replica, besides authorize_row of each table */
 static const struct
 {
 	CatalogRelation table;
@@ -62,6 +62,8 @@ static const struct
 static bool
 fires_always(CatalogRelation table, const char *trigger)
 {
+	if (strcmp(trigger, "authorize_row") == 0)
+		return true;
 	for (int i = 0; i < (int) lengthof(always); i++)
 	{
 		if (always[i].table == table && strcmp(always[i].trigger, trigger) == 0)

@@ -114,7 +114,9 @@ query($other, 'DROP SUBSCRIPTION settings', 'subscriber');
 my $write = "SELECT falukeys.define_permission('noticed')";
 my ($sqlstate, $messages) = attempt($node, "$write; $write;", 'data');
 foreach my $trigger ('falukeys.workspaces ENABLE ALWAYS TRIGGER invalidate',
-	'falukeys.mode_settings ENABLE ALWAYS TRIGGER guard', 'falukeys.sealed_secrets ENABLE ALWAYS TRIGGER guard')
+	'falukeys.mode_settings ENABLE ALWAYS TRIGGER guard', 'falukeys.sealed_secrets ENABLE ALWAYS TRIGGER guard',
+	map { "falukeys.$_ ENABLE ALWAYS TRIGGER authorize_row" } qw(workspaces members permissions keys retired_secrets
+		sealed_secrets key_permissions key_networks key_objects events key_usage mode_settings isolated_tables))
 {
 	my $warning = qr/WARNING:.*?55000: +trigger \w+ of table "falukeys\.\w+" is switched off/;
 	my $hint = qr/HINT: +Run (ALTER TABLE \Q$trigger\E)\./;
