@@ -257,52 +257,61 @@ next_stars(const char *text, size_t length, size_t from, Match *match)
 	return false;
 }
 
-/* What is looked at together, as in key_format */
-#define BLOCK			256
+/* What is looked at together: little, since most texts are short */
+#define BLOCK			64
 #define BLOCK_READS		(BLOCK + 5)
 
-/* May any of the shapes start here?  "...", which only logs have, among them */
-static bool
-block_may_have_key(const char *text)
+/* The shapes that a text may have, as bits */
+#define SHAPE_KEY		1
+#define SHAPE_BASIC		2
+#define SHAPE_HEX		4
+#define SHAPE_TAIL		8
+
+/* Which of the shapes may start here?  Without branches, so that the compiler can vectorize it. */
+static int
+shapes_of_block(const char *text)
 {
-	unsigned char found = 0;
+	unsigned char key = 0;
+	unsigned char basic = 0;
+	unsigned char hex = 0;
+	unsigned char tail = 0;
 	size_t		i;
 
 	for (i = 0; i < BLOCK; i++)
 	{
-		found |= (text[i] == 'f') & (text[i + 2] == 'k') & (text[i + 4] == '_');
-		found |= ((text[i] | 0x20) == 'b') & ((text[i + 2] | 0x20) == 's') & ((text[i + 4] | 0x20) == 'c');
-		found |= (text[i] == '\\') & ((text[i + 1] | 0x20) == 'x');
-		found |= (text[i] == '.') & (text[i + 1] == '.') & (text[i + 2] == '.');
+		key |= (text[i] == 'f') & (text[i + 2] == 'k') & (text[i + 4] == '_');
+		basic |= ((text[i] | 0x20) == 'b') & ((text[i + 2] | 0x20) == 's') & ((text[i + 4] | 0x20) == 'c');
+		hex |= (text[i] == '\\') & ((text[i + 1] | 0x20) == 'x');
+		tail |= (text[i] == '.') & (text[i + 1] == '.') & (text[i + 2] == '.');
 	}
-	return found != 0;
+	return (key ? SHAPE_KEY : 0) | (basic ? SHAPE_BASIC : 0) | (hex ? SHAPE_HEX : 0) | (tail ? SHAPE_TAIL : 0);
 }
 
 /* One look at all of it, for the common case that there is nothing */
-static bool
-may_have_key(const char *text, size_t length)
+static int
+shapes_of(const char *text, size_t length)
 {
 	char		rest[BLOCK_READS] = {0};
-	bool		found;
+	volatile char *cleansed = rest;
+	int			shapes = 0;
+	int			last;
 
 	while (length >= BLOCK_READS)
 	{
-		if (block_may_have_key(text))
-			return true;
+		shapes |= shapes_of_block(text);
 		text += BLOCK;
 		length -= BLOCK;
 	}
-	if (length > 0)
-		memcpy(rest, text, length);
-	found = block_may_have_key(rest);
-	if (found)
+	if (length == 0)
+		return shapes;
+	memcpy(rest, text, length);
+	last = shapes_of_block(rest);
+	if ((shapes | last) != 0)
 	{
-		volatile char *cleansed = rest;
-
-		for (size_t i = 0; i < sizeof(rest); i++)
+		for (size_t i = 0; i < length; i++)
 			cleansed[i] = '\0';
 	}
-	return found;
+	return shapes | last;
 }
 
 /* Masks one shape in text, stars for stars or four for all of them. */
@@ -335,28 +344,30 @@ mask(char *text, size_t length, NextMatch next, bool keep_length)
 static size_t
 mask_all(char *text, size_t length, bool log_line, bool keep_length)
 {
-	if (!may_have_key(text, length))
-		return length;
-	length = mask(text, length, next_key, keep_length);
-	length = mask(text, length, next_basic, keep_length);
-	length = mask(text, length, next_hex, keep_length);
-	if (log_line)
-	{
+	int			shapes = shapes_of(text, length);
+
+	if (shapes & SHAPE_KEY)
+		length = mask(text, length, next_key, keep_length);
+	if (shapes & SHAPE_BASIC)
+		length = mask(text, length, next_basic, keep_length);
+	if (shapes & SHAPE_HEX)
+		length = mask(text, length, next_hex, keep_length);
+	if (log_line && (shapes & SHAPE_TAIL))
 		length = mask(text, length, next_tail, keep_length);
+	if (log_line && (shapes & SHAPE_KEY))
 		length = mask(text, length, next_stars, keep_length);
-	}
 	return length;
 }
 
 bool
 key_mask_finds(const char *text, size_t length)
 {
+	int			shapes = shapes_of(text, length);
 	Match		match;
 
-	return may_have_key(text, length) &&
-		(next_key(text, length, 0, &match) ||
-		 next_basic(text, length, 0, &match) ||
-		 next_hex(text, length, 0, &match));
+	return ((shapes & SHAPE_KEY) && next_key(text, length, 0, &match)) ||
+		((shapes & SHAPE_BASIC) && next_basic(text, length, 0, &match)) ||
+		((shapes & SHAPE_HEX) && next_hex(text, length, 0, &match));
 }
 
 size_t

@@ -69,7 +69,8 @@ mask_field(char *field)
 static void
 mask_application_name(void)
 {
-	if (application_name == NULL || !key_mask_finds(application_name, strlen(application_name)))
+	if (application_name == NULL || strchr(application_name, '_') == NULL ||
+		!key_mask_finds(application_name, strlen(application_name)))
 		return;
 	mask_field(application_name);
 	pgstat_report_appname(application_name);
