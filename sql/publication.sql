@@ -102,7 +102,8 @@ SET session_replication_role = replica;
 SET ROLE regress_falukeys_publisher;
 UPDATE falukeys.heartbeat SET at = 'infinity';
 INSERT INTO falukeys.permissions (name) VALUES ('forged');
-INSERT INTO falukeys.members (workspace_id, member, role) VALUES ('forged', 'regress_falukeys_publisher', 'administrator');
+INSERT INTO falukeys.members (workspace_id, member, role)
+	VALUES ('forged', 'regress_falukeys_publisher', 'administrator');
 RESET ROLE;
 RESET session_replication_role;
 TRUNCATE falukeys.heartbeat;

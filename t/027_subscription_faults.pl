@@ -37,7 +37,8 @@ sub new_database
 # Another key than before
 sub create_key
 {
-	($id, $key) = split(/\|/, query($node, "SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test')", 'authority'));
+	($id, $key) = split(/\|/, query($node,
+		"SELECT * FROM falukeys.create_key('$workspace', 'secret', 'test')", 'authority'));
 	return;
 }
 
@@ -62,7 +63,8 @@ sub unsubscribe
 	query($node, "ALTER SUBSCRIPTION $database DISABLE", $database);
 	query($node, "ALTER SUBSCRIPTION $database SET (slot_name = NONE)", $database);
 	query($node, "DROP SUBSCRIPTION $database", $database);
-	$node->poll_query_until('postgres', "SELECT NOT active FROM pg_replication_slots WHERE slot_name = '$database'") or die;
+	$node->poll_query_until('postgres',
+		"SELECT NOT active FROM pg_replication_slots WHERE slot_name = '$database'") or die;
 	query($node, "SELECT pg_drop_replication_slot('$database')", $to || 'authority');
 	return;
 }
@@ -73,10 +75,13 @@ sub subscribe_anew
 	my ($database) = @_;
 
 	query($node, "ALTER SUBSCRIPTION $database DISABLE; ALTER SUBSCRIPTION $database SET (slot_name = NONE); BEGIN; "
-		. 'SET LOCAL session_replication_role = replica; TRUNCATE falukeys.workspaces, falukeys.members, falukeys.permissions, '
-		. 'falukeys.keys, falukeys.retired_secrets, falukeys.sealed_secrets, falukeys.key_permissions, falukeys.key_networks, '
+		. 'SET LOCAL session_replication_role = replica;'
+		. ' TRUNCATE falukeys.workspaces, falukeys.members, falukeys.permissions, '
+		. 'falukeys.keys, falukeys.retired_secrets, falukeys.sealed_secrets, '
+		. 'falukeys.key_permissions, falukeys.key_networks, '
 		. "falukeys.key_objects, falukeys.heartbeat; DROP SUBSCRIPTION $database; COMMIT", $database);
-	$node->poll_query_until('postgres', "SELECT NOT active FROM pg_replication_slots WHERE slot_name = '$database'") or die;
+	$node->poll_query_until('postgres',
+		"SELECT NOT active FROM pg_replication_slots WHERE slot_name = '$database'") or die;
 	query($node, "SELECT pg_drop_replication_slot('$database')", 'authority');
 	subscribe($database);
 	return;
@@ -112,8 +117,10 @@ becomes('app', 'valid', 'all is well');
 #
 # A publication that lacks something says nothing
 #
-foreach my $change ('DROP TABLE falukeys.keys', 'DROP TABLE falukeys.key_permissions', "SET (publish = 'insert, update')",
-	'DROP TABLE falukeys.workspaces; ALTER PUBLICATION keys ADD TABLE falukeys.workspaces (id, name, state, created_at)',
+foreach my $change ('DROP TABLE falukeys.keys', 'DROP TABLE falukeys.key_permissions',
+	"SET (publish = 'insert, update')",
+	'DROP TABLE falukeys.workspaces;'
+	  . ' ALTER PUBLICATION keys ADD TABLE falukeys.workspaces (id, name, state, created_at)',
 	'DROP TABLE falukeys.keys; ALTER PUBLICATION keys ADD TABLE falukeys.keys WHERE (revoked_at IS NULL)')
 {
 	query($node, "ALTER PUBLICATION keys $change", 'authority');
@@ -121,7 +128,8 @@ foreach my $change ('DROP TABLE falukeys.keys', 'DROP TABLE falukeys.key_permiss
 	attempt($node, "SELECT falukeys.revoke_key('$id')", 'authority');
 	sleep($LIMIT * 4 / 3 + 0.5);
 	is_code($node, $key, 'stale_standby', "after ALTER PUBLICATION keys $change", 'app');
-	like(slurp_file($node->logfile), qr/no heartbeat, since publication "keys" lacks.*\n.*HINT: .*publish_keys\('keys'\)/,
+	like(slurp_file($node->logfile),
+		qr/no heartbeat, since publication "keys" lacks.*\n.*HINT: .*publish_keys\('keys'\)/,
 		'and the log says why');
 	query($node, "SELECT falukeys.publish_keys('keys')", 'authority');
 	sleep($LIMIT);
@@ -183,7 +191,8 @@ new_database('dropped');
 subscribe('dropped');
 becomes('dropped', 'valid', 'all is well');
 my $session = session($node, 'dropped');
-is((session_attempt($session, "SELECT code FROM falukeys.verify_key('$key')"))[2], 'valid', 'dropped: also for a session');
+is((session_attempt($session, "SELECT code FROM falukeys.verify_key('$key')"))[2], 'valid',
+	'dropped: also for a session');
 unsubscribe('dropped');
 is((session_attempt($session, "SELECT code FROM falukeys.verify_key('$key')"))[2], 'stale_standby',
 	'dropped: the subscription is dropped');
@@ -196,7 +205,8 @@ like(query($node, "SELECT state || hint FROM falukeys.health() WHERE item = 'sub
 query($node, 'BEGIN; SELECT falukeys.publish_keys(\'keys\'); ROLLBACK', 'dropped');
 is_code($node, $key, 'stale_standby', 'dropped: nothing is decided yet', 'dropped');
 query($node, "SELECT falukeys.publish_keys('keys')", 'dropped');
-is((session_attempt($session, "SELECT code FROM falukeys.verify_key('$key')"))[2], 'valid', 'dropped: it is managed there now');
+is((session_attempt($session, "SELECT code FROM falukeys.verify_key('$key')"))[2], 'valid',
+	'dropped: it is managed there now');
 query($node, "SELECT falukeys.revoke_key('$id')", 'dropped');
 is_code($node, $key, 'revoked', 'dropped: and changed', 'dropped');
 $session->quit;
@@ -205,7 +215,8 @@ $session->quit;
 create_key();
 becomes('app', 'valid', 'before it is copied');
 query($node, 'ALTER SUBSCRIPTION app DISABLE', 'app');
-$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = 'app' AND backend_type NOT LIKE 'falukeys %'") or die;
+$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_activity'
+	. " WHERE datname = 'app' AND backend_type NOT LIKE 'falukeys %'") or die;
 query($node, 'CREATE DATABASE copy TEMPLATE app');
 query($node, 'ALTER SUBSCRIPTION app ENABLE', 'app');
 is_code($node, $key, 'stale_standby', 'copy: a copy of a subscriber', 'copy');
@@ -221,7 +232,8 @@ query($node, 'ALTER ROLE mallory NOSUPERUSER', 'authority');
 create_key();
 is_code($node, $key, 'valid', 'authority: one that may not change keys does not', 'authority');
 becomes('app', 'valid', 'heartbeats go on');
-query($node, "ALTER ROLE mallory SUPERUSER; ALTER SUBSCRIPTION mallory SET (slot_name = NONE); DROP SUBSCRIPTION mallory",
+query($node,
+	"ALTER ROLE mallory SUPERUSER; ALTER SUBSCRIPTION mallory SET (slot_name = NONE); DROP SUBSCRIPTION mallory",
 	'authority');
 query($node, "SELECT pg_drop_replication_slot('mallory')", 'dropped');
 

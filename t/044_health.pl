@@ -168,7 +168,8 @@ $node->wait_for_catchup($standby);
 $standby->poll_query_until('postgres', "SELECT hint ~ 'clock' FROM falukeys.health() WHERE item = 'standby'")
 	or die says($standby, 'standby');
 is_state($standby, 'standby', 'ok',
-	'The last commit that was replayed is \d+ ms old, and the clock .* -?\d+ ms ahead\.$', 'a standby within its limit');
+	'The last commit that was replayed is \d+ ms old, and the clock .* -?\d+ ms ahead\.$',
+	'a standby within its limit');
 configure($standby, 'falukeys.max_standby_lag' => 0);
 is_state($standby, 'standby', 'warning', 'The last commit .*: set falukeys\.max_standby_lag',
 	'a standby without one');
