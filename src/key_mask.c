@@ -16,7 +16,7 @@
 
 #define STARS			4
 
-/* Behind "...": fewer characters leave too much of a key unknown to be of use. */
+/* Of an end: fewer characters leave too much of a key unknown to be of use. */
 #define TAIL_MIN		12
 
 /* Where a key stands, and what of it may be seen */
@@ -204,34 +204,71 @@ next_hex(const char *text, size_t length, size_t from, Match *match)
 	return false;
 }
 
-/* Behind "...", the end of a key whose beginning is missing */
+/* Whatever may be the end of a key whose beginning is missing, if it starts here */
+static bool
+tail_at(const char *text, size_t length, size_t start, Match *match)
+{
+	static const char prefix_letters[] = "fpstkl";
+	size_t		letters = 0;
+
+	match->start = start;
+	while (start + letters < length && letters < KEY_PREFIX_LENGTH - 1 &&
+		   text[start + letters] != '\0' && strchr(prefix_letters, text[start + letters]) != NULL)
+		letters++;
+	if (start + letters < length && text[start + letters] == '_')
+		match->start += letters + 1;
+	match->length = run_length(text + match->start, length - match->start);
+	match->shown_before = 0;
+	match->shown_after = 0;
+	return match->length >= TAIL_MIN;
+}
+
+/* Behind "..." */
 static bool
 next_tail(const char *text, size_t length, size_t from, Match *match)
 {
-	static const char prefix_letters[] = "fpstkl";
-
 	while (from + 3 < length)
 	{
 		const char *dots = memchr(text + from, '.', length - from - 3);
-		size_t		letters = 0;
 
 		if (dots == NULL)
 			return false;
 		from = (size_t) (dots - text) + 1;
 		if (dots[1] != '.' || dots[2] != '.')
 			continue;
-		match->start = from + 2;
-		while (match->start + letters < length && letters < KEY_PREFIX_LENGTH - 1 &&
-			   text[match->start + letters] != '\0' &&
-			   strchr(prefix_letters, text[match->start + letters]) != NULL)
-			letters++;
-		if (match->start + letters < length && text[match->start + letters] == '_')
-			match->start += letters + 1;
-		match->length = run_length(text + match->start, length - match->start);
-		match->shown_before = 0;
-		match->shown_after = 0;
+		if (tail_at(text, length, from + 2, match))
+			return true;
 		from = match->start + match->length;
-		if (match->length >= TAIL_MIN)
+	}
+	return false;
+}
+
+/* Is there nothing but a caret in the line behind this one? */
+static bool
+caret_follows(const char *text, size_t length, size_t from)
+{
+	const char *end = memchr(text + from, '\n', length - from);
+
+	if (end == NULL)
+		return false;
+	for (from = (size_t) (end - text) + 1; from < length && text[from] == ' '; from++)
+		;
+	return from < length && text[from] == '^';
+}
+
+/* Where a line begins that a caret points into: libxml shows as much of it as 80 columns have. */
+static bool
+next_line_tail(const char *text, size_t length, size_t from, Match *match)
+{
+	while (from < length)
+	{
+		const char *end = memchr(text + from, '\n', length - from);
+
+		if (end == NULL)
+			return false;
+		from = (size_t) (end - text) + 1;
+		if (tail_at(text, length, from, match) &&
+			caret_follows(text, length, match->start + match->length))
 			return true;
 	}
 	return false;
@@ -266,8 +303,13 @@ next_stars(const char *text, size_t length, size_t from, Match *match)
 #define SHAPE_BASIC		2
 #define SHAPE_HEX		4
 #define SHAPE_TAIL		8
+#define SHAPE_LINE_TAIL	16
 
-/* Which of the shapes may start here?  Without branches, so that the compiler can vectorize it. */
+/*
+ * Which of the shapes may start here?  A caret may be the last of all, so it is
+ * looked for as far ahead as this reads.  Without branches, so that the compiler can
+ * vectorize it.
+ */
 static int
 shapes_of_block(const char *text)
 {
@@ -275,6 +317,7 @@ shapes_of_block(const char *text)
 	unsigned char basic = 0;
 	unsigned char hex = 0;
 	unsigned char tail = 0;
+	unsigned char line_tail = 0;
 	size_t		i;
 
 	for (i = 0; i < BLOCK; i++)
@@ -283,8 +326,10 @@ shapes_of_block(const char *text)
 		basic |= ((text[i] | 0x20) == 'b') & ((text[i + 2] | 0x20) == 's') & ((text[i + 4] | 0x20) == 'c');
 		hex |= (text[i] == '\\') & ((text[i + 1] | 0x20) == 'x');
 		tail |= (text[i] == '.') & (text[i + 1] == '.') & (text[i + 2] == '.');
+		line_tail |= ((text[i + 3] == ' ') | (text[i + 3] == '\n')) & (text[i + 4] == '^');
 	}
-	return (key ? SHAPE_KEY : 0) | (basic ? SHAPE_BASIC : 0) | (hex ? SHAPE_HEX : 0) | (tail ? SHAPE_TAIL : 0);
+	return (key ? SHAPE_KEY : 0) | (basic ? SHAPE_BASIC : 0) | (hex ? SHAPE_HEX : 0) |
+		(tail ? SHAPE_TAIL : 0) | (line_tail ? SHAPE_LINE_TAIL : 0);
 }
 
 /* One look at all of it, for the common case that there is nothing */
@@ -354,6 +399,8 @@ mask_all(char *text, size_t length, bool log_line, bool keep_length)
 		length = mask(text, length, next_hex, keep_length);
 	if (log_line && (shapes & SHAPE_TAIL))
 		length = mask(text, length, next_tail, keep_length);
+	if (log_line && (shapes & SHAPE_LINE_TAIL))
+		length = mask(text, length, next_line_tail, keep_length);
 	if (log_line && (shapes & SHAPE_KEY))
 		length = mask(text, length, next_stars, keep_length);
 	return length;

@@ -25,7 +25,8 @@ extern size_t key_mask_shorten(char *text, size_t length);
 
 /*
  * The same for a line of a log.  There the beginning of a key may be missing
- * too, behind "...": whatever may be the rest of one is masked.
+ * too, behind "..." and where a line begins that has a caret below it: whatever
+ * may be the rest of one is masked.
  */
 extern size_t key_mask_log_line(char *text, size_t length);
 

@@ -78,7 +78,8 @@ mask_application_name(void)
 
 /*
  * What pg_stat_activity shows is masked where it stands, and stays what it is
- * otherwise.  Nothing has been reported where the count is as it was last time.
+ * otherwise; the name of the application too, which anyone may see.  Nothing has
+ * been reported where the count is as it was last time.
  */
 static void
 mask_activity(void)
@@ -96,6 +97,7 @@ mask_activity(void)
 		mask_field(activity);
 		PGSTAT_END_WRITE_ACTIVITY(entry);
 	}
+	mask_application_name();
 	seen = entry->st_changecount;
 }
 
@@ -252,7 +254,10 @@ executor_start(QueryDesc *query, int flags)
 		standard_ExecutorStart(query, flags);
 }
 
-/* A statement that was prepared is reported anew each time that it is executed. */
+/*
+ * A statement that was prepared is reported anew each time that it is executed,
+ * and one that runs may set the application's name.
+ */
 static void
 executor_run(COMPAT_EXECUTOR_RUN_PARAMETERS)
 {
@@ -262,6 +267,8 @@ executor_run(COMPAT_EXECUTOR_RUN_PARAMETERS)
 		previous_executor_run(COMPAT_EXECUTOR_RUN_ARGUMENTS);
 	else
 		standard_ExecutorRun(COMPAT_EXECUTOR_RUN_ARGUMENTS);
+	if (log_redaction)
+		mask_activity();
 }
 
 static void
@@ -279,6 +286,8 @@ process_utility(PlannedStmt *statement, const char *source, bool read_only_tree,
 		source = masked_source(source);
 	}
 	next(statement, source, read_only_tree, context, parameters, environment, destination, completion);
+	if (log_redaction)
+		mask_activity();
 }
 
 /* Of statements that nothing else is called for, such as one that is only a comment */

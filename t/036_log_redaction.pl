@@ -105,6 +105,8 @@ my %paths = (
 	},
 	'a violated constraint' => sub { run($_[0], "INSERT INTO name VALUES ('$_[1]'), ('$_[1]')") },
 	'JSON' => sub { run($_[0], "SELECT '{\"a\": \"$_[1]\", b: 1}'::json") },
+	'an error in XML, which shows what is 80 columns before it' =>
+		sub { run($_[0], "SELECT '<a>$_[1]" . (' y' x 20) . " & </a>'::xml") },
 	'SET' => sub { run($_[0], "SET falukeys.acting_for = '$_[1]'") },
 	'PREPARE and EXECUTE' => sub { run($_[0], "PREPARE p AS SELECT '$_[1]'::text; EXECUTE p;") },
 	'COMMENT ON' => sub { run($_[0], "COMMENT ON TABLE number IS '$_[1]'") },
@@ -331,6 +333,22 @@ foreach my $order ([ 'first', $after, 'falukeys', @libraries, $before ],
 		  or diag($query);
 		query($node, "SELECT pg_terminate_backend($pid)");
 		eval { $session->quit };
+	}
+
+	# The name of the application, which anyone may see, within a transaction
+	foreach my $sql ("SET application_name = 'KEY'", "SELECT set_config('application_name', 'KEY', false)")
+	{
+		my $key = new_key('the name of the application');
+		my $session = $node->background_psql('postgres');
+		my $pid = $session->query_safe('SET log_min_duration_statement = -1; SET log_statement = none; '
+			  . 'SET auto_explain.log_min_duration = -1; SELECT pg_backend_pid()');
+
+		push @used, $key;
+		$session->query_safe('BEGIN');
+		$session->query_safe($sql =~ s/KEY/$key/r);
+		is(query($node, "SELECT application_name FROM pg_stat_activity WHERE pid = $pid"),
+			'fskl_****' . substr($key, -4), "$name: pg_stat_activity shows no key: $sql");
+		$session->quit;
 	}
 
 	# Of past statements

@@ -66,6 +66,21 @@ test_cut_off(void)
 	LOG_LINE("line 1: ...kl_0123456789ABCDEF\" : x...", "line 1: ...kl_****\" : x...");
 	LOG_LINE("waiting ... and waiting ...done", "waiting ... and waiting ...done");
 	SHORTEN("...0123456789ABCDEF", "...0123456789ABCDEF");
+	LOG_LINE("line 1: no name\n0123456789ABCDEF y &\n   ^", "line 1: no name\n**** y &\n   ^");
+	LOG_LINE("line 1: no name\nkl_0123456789ABCDEF y\n^", "line 1: no name\nkl_**** y\n^");
+	LOG_LINE("line 1: no name\n0123456789A y\n   ^", "line 1: no name\n0123456789A y\n   ^");
+	LOG_LINE("one\n0123456789ABCDEF y\n  x ^\n", "one\n0123456789ABCDEF y\n  x ^\n");
+	LOG_LINE("one\n0123456789ABCDEF", "one\n0123456789ABCDEF");
+	SHORTEN("one\n0123456789ABCDEF y\n ^", "one\n0123456789ABCDEF y\n ^");
+	for (length = 0; length < 200; length++)
+	{
+		char		text[300];
+		char		expected[300];
+
+		snprintf(text, sizeof(text), "one\n0123456789ABCDEF y\n%*s^", (int) length, "");
+		snprintf(expected, sizeof(expected), "one\n**** y\n%*s^", (int) length, "");
+		LOG_LINE(text, expected);
+	}
 	for (length = 1; length <= KEY_GENERATED_LENGTH; length++)
 	{
 		char	   *exact = copy(GENERATED, length);
