@@ -127,7 +127,7 @@ ALTER TABLE falukeys.keys ENABLE ALWAYS TRIGGER authorize_row;
 --
 GRANT SELECT ON falukeys.keys TO regress_falukeys_nobody;
 GRANT SELECT (secret), UPDATE (id) ON falukeys.keys TO regress_falukeys_nobody WITH GRANT OPTION;
-GRANT ALL ON falukeys.events TO PUBLIC;
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON falukeys.events TO PUBLIC;
 GRANT SELECT ON falukeys_internal.every_key TO regress_falukeys_nobody WITH GRANT OPTION;
 GRANT CREATE ON SCHEMA falukeys TO regress_falukeys_nobody;
 GRANT ALL ON SCHEMA falukeys_internal TO PUBLIC;
