@@ -229,13 +229,15 @@ becomes($one, $key{live}, 'valid', 'it goes on');
 
 # A heartbeat that is ahead tells nothing. (On a subscriber no one else writes it.)
 query($one, 'ALTER SUBSCRIPTION one DISABLE');
+$one->poll_query_until('postgres', 'SELECT pid IS NULL FROM pg_stat_subscription') or die;
+query($one, 'CREATE TABLE heartbeat_before AS TABLE falukeys.heartbeat');
 query($one, "SET session_replication_role = replica; UPDATE falukeys.heartbeat SET at = at + '1 hour'");
 becomes($one, $key{live}, 'stale_standby', 'a clock that is too far ahead counts as stale');
 query($one, "SET session_replication_role = replica; UPDATE falukeys.heartbeat SET at = 'infinity'");
 is_code($one, $key{live}, 'stale_standby', 'one: and one without an end');
 query($one, 'SET session_replication_role = replica; DELETE FROM falukeys.heartbeat');
 is_code($one, $key{live}, 'stale_standby', 'one: and none at all');
-query($one, "SET session_replication_role = replica; INSERT INTO falukeys.heartbeat (at) VALUES (now())");
+query($one, 'SET session_replication_role = replica; INSERT INTO falukeys.heartbeat TABLE heartbeat_before');
 query($one, 'ALTER SUBSCRIPTION one ENABLE');
 becomes($one, $key{live}, 'valid', 'the next one counts again');
 
